@@ -1,0 +1,1 @@
+"""Tests of the repository itself: its packages' borders, sizes, exports and settings."""
