@@ -1,0 +1,60 @@
+"""Configuration files in Python, JSON, YAML and TOML, with inheritance, provenance and file access."""
+
+from engine_config.config import Config
+from engine_config.config_dict import ConfigDict
+from engine_config.errors import (
+    ConfigDumpError,
+    ConfigEncodingError,
+    ConfigError,
+    ConfigExecutionError,
+    ConfigFileNotFoundError,
+    ConfigFormatError,
+    ConfigImportError,
+    ConfigInheritanceError,
+    ConfigKeyError,
+    ConfigLimitError,
+    ConfigOverrideError,
+    ConfigSecurityError,
+    ConfigStyleError,
+    ConfigSubstitutionError,
+    ConfigSyntaxError,
+    ConfigTypeError,
+)
+from engine_config.lazy_imports import read_base
+from engine_config.lazy_objects import LazyAttr, LazyObject
+from engine_config.origins import Origin
+from engine_config.overrides import DictAction, apply_overrides
+from engine_config.provenance import is_trusted, origin_of, path_of
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "ConfigDict",
+    "ConfigDumpError",
+    "ConfigEncodingError",
+    "ConfigError",
+    "ConfigExecutionError",
+    "ConfigFileNotFoundError",
+    "ConfigFormatError",
+    "ConfigImportError",
+    "ConfigInheritanceError",
+    "ConfigKeyError",
+    "ConfigLimitError",
+    "ConfigOverrideError",
+    "ConfigSecurityError",
+    "ConfigStyleError",
+    "ConfigSubstitutionError",
+    "ConfigSyntaxError",
+    "ConfigTypeError",
+    "DictAction",
+    "LazyAttr",
+    "LazyObject",
+    "Origin",
+    "__version__",
+    "apply_overrides",
+    "is_trusted",
+    "origin_of",
+    "path_of",
+    "read_base",
+]

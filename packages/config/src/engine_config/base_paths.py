@@ -1,0 +1,94 @@
+"""Where a base is: beside the file, at a path, or in another installed package."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+from engine_config.errors import ConfigFileNotFoundError, ConfigInheritanceError
+from engine_config.fileio import yaml_codec
+from engine_config.origins import Origin
+
+_IN_PACKAGE = re.compile(r"([A-Za-z_][\w.]*)::(.+)", re.DOTALL)
+
+
+def locate_base(name: Any, file: Path, at: Origin) -> tuple[Path, str | None]:
+    """Return the path of a base, and the package if it is another's.
+
+    Raises
+    ------
+    ConfigInheritanceError
+        The name is no string.
+    ConfigFileNotFoundError
+        There is no such package or file.
+    """
+    if not isinstance(name, str) or "\0" in name:
+        raise ConfigInheritanceError(
+            f"_base_ is a path or a list of paths, got {name!r} of type {type(name).__name__}", at
+        )
+    match = _IN_PACKAGE.fullmatch(name)
+    if match:
+        return _in_package(match[1], match[2], at), match[1]
+    path = file.parent / name
+    if not path.is_file():
+        raise ConfigFileNotFoundError(
+            f"the base {name!r} of {file} is not there: there is no file {path}", at
+        )
+    return path, None
+
+
+def find_package(name: str) -> Path | None:
+    """Return the folder of an installed package, without importing it."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _in_package(package: str, name: str, at: Origin) -> Path:
+    root = find_package(package)
+    if root is None:
+        raise ConfigFileNotFoundError(
+            f"{package}::{name} needs the package {package!r}, which is not installed", at
+        )
+    # A wheel carries its configs in .mim, an editable install has them beside the package.
+    folders = [root / ".mim", root.parent]
+    for folder in folders:
+        for candidate in (folder / "configs" / name, _from_index(folder, name)):
+            if candidate is not None and candidate.is_file():
+                return candidate
+    raise ConfigFileNotFoundError(
+        f"{package}::{name} is neither a file below {' or '.join(str(f) for f in folders)} "
+        f"nor in the model index there",
+        at,
+    )
+
+
+def _from_index(folder: Path, name: str) -> Path | None:
+    """Look a config up by its model's name or the end of its path."""
+    index = folder / "model-index.yml"
+    if not index.is_file():
+        return None
+    wanted = name.removesuffix(".py")
+    for part in (yaml_codec.load(index.read_text("utf-8")) or {}).get("Import") or ():
+        metafile = folder / part
+        listed = yaml_codec.load(metafile.read_text("utf-8")) if metafile.is_file() else None
+        models = listed.get("Models") if isinstance(listed, dict) else listed
+        for model in models or ():
+            config = str(model.get("Config", ""))
+            if model.get("Name") == wanted or config.endswith(f"/{wanted}.py"):
+                return folder / config
+    return None
+
+
+def add_scope(values: dict[Any, Any], scope: str) -> None:
+    """Let the dictionaries of another package's config be built in that package's registries."""
+    for value in values.values():
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(item, dict):
+                item.setdefault("_scope_", scope)

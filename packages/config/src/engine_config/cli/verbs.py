@@ -1,0 +1,122 @@
+"""What each verb of the command does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine_config.cli.modernize import import_types
+from engine_config.config import Config
+from engine_config.diff import differences
+from engine_config.dotted_keys import item_of
+from engine_config.errors import ConfigError, ConfigKeyError
+from engine_config.overrides import apply_overrides
+from engine_config.sources import FORMATS
+
+
+def _read(path: str, options: argparse.Namespace) -> Config:
+    cfg = Config.fromfile(path, import_custom_modules=False, trusted=not options.untrusted)
+    apply_overrides(cfg, getattr(options, "cfg_options", []))
+    return cfg
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print a configuration."""
+    cfg = _read(options.config, options)
+    text = cfg.pretty_text if options.format == "py" else cfg.as_text(options.format)
+    if options.color == "always" or (options.color == "auto" and sys.stdout.isatty()):
+        _print_coloured(text, {"py": "python"}.get(options.format, options.format))
+    else:
+        print(text.rstrip("\n"))
+    return 0
+
+
+def _print_coloured(text: str, language: str) -> None:
+    from rich.console import Console  # only a terminal needs it
+    from rich.syntax import Syntax
+
+    syntax = Syntax(text.rstrip("\n"), language, background_color="default", word_wrap=True)
+    Console(force_terminal=True).print(syntax)
+
+
+def get(options: argparse.Namespace) -> int:
+    """Print one value as JSON."""
+    cfg = _read(options.config, options)
+    cfg.provenance(options.key)  # names the part of the key that is not there
+    value: Any = cfg._cfg_dict
+    for part in options.key.split("."):
+        value = item_of(value, part)[1]
+    print(json.dumps(value, default=_named, ensure_ascii=False))
+    return 0
+
+
+def _named(value: Any) -> Any:
+    """Return what JSON can say of a value: a list, a dotted name, or how it is printed."""
+    if isinstance(value, set | frozenset | range):
+        return list(value)
+    return getattr(value, "dotpath", None) or repr(value)
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Print where a value was set and overridden."""
+    places = _read(options.config, options).provenance(options.key)
+    if not places:
+        raise ConfigKeyError(f"where {options.key!r} was set is not known")
+    *before, last = places
+    print(f"{last}  (in force)")
+    for place in reversed(before):
+        print(place)
+    return 0
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Print what differs between two configurations."""
+    found = differences(_read(options.old, options), _read(options.new, options))
+    for difference in found:
+        print(difference)
+    return 1 if found else 0
+
+
+def convert(options: argparse.Namespace) -> int:
+    """Write a configuration in another form."""
+    cfg = _read(options.config, options)
+    if options.lazy is not None:
+        for name in import_types(cfg, options.lazy):
+            print(f"engine-config: left as a string: type={name!r}", file=sys.stderr)
+    if options.target == "-":
+        print(cfg.pretty_text, end="")
+    else:
+        cfg.dump(options.target)
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Read every file; print the faults and a count."""
+    count = faults = 0
+    for path in _files(options.paths):
+        count += 1
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                Config.fromfile(path, import_custom_modules=False, trusted=not options.untrusted)
+        except ConfigError as error:
+            faults += 1
+            print(error if error.origin else f"{path}: {error}")
+    print(f"{count} files read, {faults} with faults")
+    return 1 if faults else 0
+
+
+def _files(paths: list[str]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        if not path.is_dir():
+            yield path
+            continue
+        for found in sorted(path.rglob("*")):
+            hidden = any(part.startswith((".", "__")) for part in found.relative_to(path).parts)
+            if found.suffix in FORMATS and found.is_file() and not hidden:
+                yield found

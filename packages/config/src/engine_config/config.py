@@ -1,0 +1,397 @@
+"""``Config``: a configuration and where it came from."""
+
+from __future__ import annotations
+
+import copy
+import os
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from engine_config.auto_parser import add_arguments
+from engine_config.config_dict import ConfigDict, caller
+from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
+from engine_config.custom_imports import import_custom
+from engine_config.dotted_keys import item_of, known_keys
+from engine_config.errors import ConfigDumpError, ConfigError, ConfigFormatError, ConfigKeyError
+from engine_config.fileio import dump as dump_value
+from engine_config.fileio.atomic import write_whole
+from engine_config.merge import Path as KeyPath
+from engine_config.merge import merge, nested
+from engine_config.origins import Origin
+from engine_config.overrides import CommandLine, apply_to
+from engine_config.pretty import render
+from engine_config.provenance import Record, build, chain_of, mark_new, note_change
+from engine_config.sources import Reader, Source, format_of
+from engine_config.text_diff import unified
+
+_LAYOUT: dict[str, dict[str, Any]] = {
+    "json": {"indent": 2, "ensure_ascii": False},
+    "yaml": {"sort_keys": False},
+    "toml": {},
+}
+
+
+class Config(ConfigMapping):
+    """A configuration: nested values read by attribute, and where they came from.
+
+    Parameters
+    ----------
+    cfg_dict
+        The values.
+    cfg_text
+        The text that they were read from.
+    filename
+        The file that they were read from.
+    env_variables
+        The environment variables that the file used.
+    format_python_code
+        Taken for compatibility: the printer always formats.
+
+    Raises
+    ------
+    TypeError
+        ``cfg_dict`` is no dictionary.
+    ConfigKeyError
+        It has a key that is an attribute of every config, such as ``filename``.
+
+    Examples
+    --------
+    >>> cfg = Config(dict(optimizer=dict(type="SGD", lr=0.1)))
+    >>> cfg.optimizer.lr
+    0.1
+    >>> print(cfg.pretty_text, end="")
+    optimizer = dict(type='SGD', lr=0.1)
+    """
+
+    def __init__(
+        self,
+        cfg_dict: dict[Any, Any] | None = None,
+        cfg_text: str | None = None,
+        filename: str | os.PathLike[str] | None = None,
+        env_variables: dict[str, Any] | None = None,
+        format_python_code: bool = True,
+    ) -> None:
+        values: Any = {} if cfg_dict is None else cfg_dict
+        if not isinstance(values, dict):
+            raise TypeError(f"cfg_dict must be a dict, but got {type(values)}")
+        refuse_reserved(values, None)
+        record = Record()
+        node = ConfigDict(values)
+        mark_new(node, record)
+        self._set(node, record, cfg_text, filename, env_variables, format_python_code)
+
+    def _set(
+        self,
+        node: ConfigDict,
+        record: Record,
+        text: str | None,
+        filename: str | os.PathLike[str] | None,
+        env_variables: dict[str, Any] | None,
+        format_python_code: bool = True,
+    ) -> None:
+        self.__dict__.update(
+            _cfg_dict=node,
+            _record=record,
+            _text=text,
+            _filename=None if filename is None else os.fspath(filename),
+            _env_variables=env_variables or {},
+            _format_python_code=format_python_code,
+            _imported={},
+        )
+
+    # ------------------------------------------------------------------------ reading
+
+    @staticmethod
+    def fromfile(
+        filename: str | os.PathLike[str],
+        use_predefined_variables: bool = True,
+        import_custom_modules: bool = True,
+        use_environment_variables: bool = True,
+        lazy_import: bool | None = None,
+        format_python_code: bool = True,
+        *,
+        trusted: bool = True,
+    ) -> Config:
+        """Read a config file, ``.py``, ``.yaml``, ``.json`` or ``.toml``, and its bases.
+
+        Parameters
+        ----------
+        use_predefined_variables
+            Whether ``{{ fileDirname }}`` and its like are filled in.
+        import_custom_modules
+            Whether the modules of ``custom_imports`` are imported.
+        use_environment_variables
+            Whether ``{{ $NAME:default }}`` is filled in.
+        lazy_import
+            Whether a Python config is of the lazy style; ``None`` finds out.
+        trusted
+            False reads Python configs as data: no code of theirs runs and nothing is imported.
+
+        Raises
+        ------
+        ConfigError
+            One of its kinds: what is wrong, where, and the remedy.
+        """
+        reader = Reader(trusted, use_predefined_variables, use_environment_variables, lazy_import)
+        source = reader.read(filename)
+        cfg = _from_source(source, filename, trusted, format_python_code)
+        if import_custom_modules and trusted:
+            import_custom(source, cfg._cfg_dict)
+        source.forget_values()
+        return cfg
+
+    @staticmethod
+    def fromstring(
+        cfg_str: str, file_format: str, *, import_custom_modules: bool = True, trusted: bool = True
+    ) -> Config:
+        """Read a config from a text in the format of a file's ending, such as ``.py``.
+
+        >>> Config.fromstring("a: {b: 1}", ".yaml").a.b
+        1
+
+        Raises
+        ------
+        ConfigError
+            One of its kinds, as of ``fromfile``.
+        """
+        path = Path(os.path.abspath(f"string{file_format}"))
+        source = Reader(trusted).read_text(cfg_str, path)
+        cfg = _from_source(source, None, trusted, True)
+        if import_custom_modules and trusted:
+            import_custom(source, cfg._cfg_dict)
+        source.forget_values()
+        return cfg
+
+    @staticmethod
+    def auto_argparser(description: str | None = None) -> tuple[ArgumentParser, Config]:
+        """Return a parser with an argument for each value of the config, and the config.
+
+        The config is the command line's first argument.
+        """
+        partial = ArgumentParser(description=description, add_help=False)
+        partial.add_argument("config", help="config file path")
+        cfg = Config.fromfile(partial.parse_known_args()[0].config)
+        parser = ArgumentParser(description=description)
+        parser.add_argument("config", help="config file path")
+        add_arguments(parser, cfg._cfg_dict)
+        return parser, cfg
+
+    @staticmethod
+    def diff(cfg1: str | Config, cfg2: str | Config) -> str:
+        """Return how the printed texts of two configs, or of two files, differ by line."""
+        texts = [
+            (Config.fromfile(cfg) if isinstance(cfg, str | os.PathLike) else cfg).pretty_text
+            for cfg in (cfg1, cfg2)
+        ]
+        return unified(*texts)
+
+    # --------------------------------------------------------------------- provenance
+
+    def provenance(self, key: str) -> list[Origin]:
+        """Return the places that set a value, by its dotted key, the one in force last.
+
+        Raises
+        ------
+        ConfigKeyError
+            There is no such value.
+        """
+        node: Any = self._cfg_dict
+        holder, start, path = node, 0, []
+        for part in key.split("."):
+            try:
+                index, inner = item_of(node, part)
+            except (KeyError, IndexError, TypeError):
+                raise ConfigKeyError(
+                    f"the config has no {key!r}: no {part!r} among {known_keys(node)}"
+                ) from None
+            path.append(index)
+            node = inner
+            if isinstance(node, ConfigDict):
+                holder, start = node, len(path)
+        if start == len(path):  # the value is itself a dictionary: its holder knows its changes
+            holder, start = self._holder(path)
+        return chain_of(holder, tuple(path[start:]))
+
+    def _holder(self, path: list[Any]) -> tuple[ConfigDict, int]:
+        node: Any = self._cfg_dict
+        holder, start = node, 0
+        for depth, key in enumerate(path[:-1], 1):
+            node = dict.__getitem__(node, key) if isinstance(node, dict) else node[key]
+            if isinstance(node, ConfigDict):
+                holder, start = node, depth
+        return holder, start
+
+    @property
+    def filename(self) -> Any:
+        """The file that was read."""
+        return self.__dict__["_filename"]
+
+    @property
+    def text(self) -> str:
+        """The text of the bases and of the file."""
+        fields = self.__dict__
+        if fields["_text"] is None:
+            source = fields["_record"].source
+            return "" if source is None else str(source.full_text)
+        return str(fields["_text"])
+
+    @property
+    def env_variables(self) -> dict[str, Any]:
+        """The environment variables that the file used."""
+        return self.__dict__["_env_variables"]  # type: ignore[no-any-return]  # of fields by name
+
+    # ------------------------------------------------------------------------ writing
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as Python source that reads back as the same config."""
+        return render(self._cfg_dict)
+
+    def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
+        """Write the config in the format of the file's ending, whole or not at all.
+
+        Without a file, return the text, in the format of the file that was read.
+
+        Raises
+        ------
+        ConfigDumpError
+            A value has no form in the format.
+        """
+        name = self.filename if file is None else file
+        try:
+            kind = "python" if name is None else format_of(Path(name))
+        except ConfigFormatError:
+            if file is not None:
+                raise
+            kind = "python"
+        text = self.pretty_text if kind == "python" else self.as_text(kind)
+        if file is None:
+            return text
+        write_whole(file, text.encode())
+        return None
+
+    def as_text(self, kind: str) -> str:
+        """Return the config as ``json`` or ``yaml``, tuples and sets as lists.
+
+        Raises
+        ------
+        ConfigDumpError
+            A value has no form in the format.
+        """
+        try:
+            return str(dump_value(_listed(self.to_dict()), file_format=kind, **_LAYOUT[kind]))
+        except ConfigError:
+            raise
+        except Exception as error:  # each format has errors of its own
+            raise ConfigDumpError(f"cannot be written as {kind}: {error}") from error
+
+    def merge_from_dict(self, options: dict[str, Any], allow_list_keys: bool = True) -> None:
+        """Merge values in by dotted keys.
+
+        Parameters
+        ----------
+        options
+            Such as ``{"model.depth": 50, "pipeline.0.type": "Load"}``, or what ``DictAction``
+            collected, whose values are then typed by those that they replace.
+        allow_list_keys
+            Whether a number in a key means an item of a list.
+
+        Raises
+        ------
+        ConfigTypeError, ConfigKeyError, ConfigOverrideError
+            One cannot be applied; the config is as it was.
+
+        Examples
+        --------
+        >>> cfg = Config(dict(model=dict(depth=18), steps=[1, 2]))
+        >>> cfg.merge_from_dict({"model.depth": 50, "steps.1": 3})
+        >>> cfg.model.depth, cfg.steps
+        (50, [1, 3])
+        """
+        if isinstance(options, CommandLine):
+            self._apply(options.as_given(), allow_list_keys)
+            options = options.changed_since()
+        tree, paths = nested(options)
+        refuse_reserved(tree, None)
+        # Of ConfigDicts, so that the values put in are some too.
+        merged = merge(ConfigDict(tree), self._cfg_dict, allow_list_keys=allow_list_keys)
+        self._take(merged, [(path, caller()) for path in paths])
+
+    def _apply(self, overrides: list[str], allow_list_keys: bool = True) -> None:
+        root, changes = apply_to(self._cfg_dict, overrides, allow_list_keys)
+        refuse_reserved(root, None)
+        self._take(root, changes)
+
+    def _take(self, root: ConfigDict, changes: list[tuple[KeyPath, Origin]]) -> None:
+        """Take over changed values, with the places that changed them."""
+        mark_new(root, Record())
+        for path, origin in changes:
+            note_change(root, path, origin)
+        self.__dict__["_cfg_dict"] = root
+
+    def to_dict(self, keep_imported: bool = False) -> dict[str, Any]:
+        """Return plain dictionaries, lists and tuples, lazy values as dotted names.
+
+        Parameters
+        ----------
+        keep_imported
+            Whether to add the names that a lazy-style config imports.
+        """
+        values: dict[str, Any] = self._cfg_dict.to_dict()
+        if keep_imported:
+            return {**self.__dict__["_imported"], **values}
+        return values
+
+    # ------------------------------------------------------------------------ copying
+
+    def copy(self) -> Config:
+        """Return a config of its own that shares the nested values."""
+        return self.__copy__()
+
+    def __copy__(self) -> Config:
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__, _cfg_dict=self._cfg_dict.copy())
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Config:
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__dict__.update(self.__dict__, _cfg_dict=copy.deepcopy(self._cfg_dict, memo))
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        mark_new(state["_cfg_dict"], state["_record"])
+
+
+def _from_source(
+    source: Source,
+    filename: str | os.PathLike[str] | None,
+    trusted: bool,
+    format_python_code: bool,
+) -> Config:
+    for key in RESERVED_KEYS:
+        if key in source.values:
+            refuse_reserved(source.values, source.locate((key,)))
+    cfg = Config.__new__(Config)
+    record = Record(trusted, source)
+    node = build(source.values, record)
+    cfg._set(node, record, None, filename, source.environment, format_python_code)
+    cfg.__dict__["_imported"] = {
+        name: getattr(value, "dotpath", None) or getattr(value, "__name__", name)
+        for name, value in source.imported.items()
+    }
+    return cfg
+
+
+def _listed(value: Any) -> Any:
+    """Return a value with its tuples and sets as lists: JSON and YAML have no others."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_listed(item) for item in value]
+    return value

@@ -1,0 +1,328 @@
+"""``ConfigDict``: a dictionary read by attribute, that imports what is lazy when it is read."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from addict import Dict  # type: ignore[attr-defined,unused-ignore]  # it states no __all__
+
+from engine_config.lazy_objects import LazyAttr, LazyObject
+from engine_config.merge import merge
+from engine_config.origins import Origin
+
+_LAZY = (LazyObject, LazyAttr)
+# Past what ConfigDict makes of them: lazy values stay lazy, and no change is noted.
+_get: Callable[[Any, Any], Any] = dict.__getitem__
+_set: Callable[[Any, Any, Any], None] = dict.__setitem__
+_items: Callable[[Any], Any] = dict.items
+_values: Callable[[Any], Any] = dict.values
+_MISSING: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a dictionary came from: the record of its config, its path there, and later changes.
+
+    Copies of a dictionary share its mark, so a mark does not change: ``with_change`` makes a new.
+    """
+
+    record: Any
+    path: tuple[Any, ...]
+    changes: dict[tuple[Any, ...], tuple[Origin, ...]] = field(default_factory=dict)
+
+    def with_change(self, path: tuple[Any, ...], origin: Origin) -> Mark:
+        """Return the mark of a dictionary after a value below it was set at a place."""
+        changes = {**self.changes, path: (*self.changes.get(path, ()), origin)}
+        return Mark(self.record, self.path, changes)
+
+
+class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
+    """A dictionary whose keys are also attributes, at every level.
+
+    Plain dictionaries put in become ``ConfigDict``, also within lists and tuples.  A value that a
+    lazy-style config imports is imported when it is read.
+
+    Examples
+    --------
+    >>> cfg = ConfigDict(model=dict(type="ResNet", depth=50))
+    >>> cfg.model.depth
+    50
+    """
+
+    # Where it came from: which config, at which path.  Unset for a dictionary made by hand.
+    __slots__ = ("_engine_mark_",)
+
+    lazy = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        for arg in args:
+            if arg:
+                for key, value in _items(arg) if isinstance(arg, dict) else _pairs(arg):
+                    _set(self, key, value if type(value) in ATOMS else hook(value))
+        for key, value in kwargs.items():
+            _set(self, key, hook(value))
+
+    # ------------------------------------------------------------------ reading
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            value = _get(self, name)
+        except KeyError:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}"
+            ) from None
+        return value.build() if isinstance(value, _LAZY) else value
+
+    def __getitem__(self, key: Any) -> Any:
+        value = _get(self, key)
+        return value.build() if isinstance(value, _LAZY) else value
+
+    def __missing__(self, name: Any) -> Any:
+        raise KeyError(name)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return the value of a key, built if it is lazy, or the default."""
+        return self.build_lazy(dict.get(self, key, default))
+
+    def pop(self, key: Any, default: Any = None) -> Any:
+        """Remove a key and return its value, built if it is lazy, or the default."""
+        return self.build_lazy(dict.pop(self, key, default))
+
+    def items(self) -> list[tuple[Any, Any]]:
+        """Return the pairs of key and value as a list, lazy values built."""
+        return [(key, self.build_lazy(value)) for key, value in _items(self)]
+
+    def values(self) -> list[Any]:
+        """Return the values as a list, lazy ones built."""
+        return [self.build_lazy(value) for value in _values(self)]
+
+    def __iter__(self) -> Iterator[Any]:
+        # Defined in Python on purpose: ``dict(cfg)`` and ``**cfg`` then take the values through
+        # ``__getitem__`` and so see them built.
+        return dict.__iter__(self)
+
+    def build_lazy(self, value: Any) -> Any:
+        """Import ``value`` if it is lazy, else return it as it is."""
+        return value.build() if isinstance(value, _LAZY) else value
+
+    # ------------------------------------------------------------------ writing
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name):
+            raise AttributeError(
+                f"{name!r} is a method of {type(self).__name__}; set it by cfg[{name!r}] = …"
+            )
+        _set(self, name, hook(value))
+        _note(self, name)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        _set(self, key, hook(value))
+        _note(self, key)
+
+    def __delattr__(self, name: str) -> None:
+        del self[name]
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        """Return the value of a key, which is set to the default where it is missing."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set keys; a dictionary over a dictionary updates it."""
+        if len(args) > 1:
+            raise TypeError(f"update takes at most one positional argument, got {len(args)}")
+        for key, value in raw_items(dict(*(_lazily(arg) for arg in args), **kwargs)):
+            old = dict.get(self, key)
+            if isinstance(old, ConfigDict) and isinstance(value, dict):
+                old.update(value)
+            else:
+                self[key] = value
+
+    def merge(self, other: dict[Any, Any]) -> None:
+        """Merge a dictionary in, as a config is merged over its base: ``_delete_`` counts."""
+        for key, value in raw_items(merge(other, self)):
+            self[key] = value
+
+    # ------------------------------------------------------------------ copying
+
+    def copy(self) -> ConfigDict:
+        """Return a shallow copy whose lazy values stay lazy."""
+        return self.__copy__()
+
+    def __copy__(self) -> ConfigDict:
+        other: ConfigDict = type(self).__new__(type(self))
+        dict.update(other, _Raw(self))
+        carry_mark(self, other)
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ConfigDict:
+        other: ConfigDict = deep_copy(self, memo)
+        return other
+
+    def __or__(self, other: Any) -> Any:
+        if not isinstance(other, dict):
+            return NotImplemented
+        new = self.copy()
+        new.update(other)
+        return new
+
+    def __ror__(self, other: Any) -> Any:
+        if not isinstance(other, dict):
+            return NotImplemented
+        new = type(self)(other)
+        new.update(self)
+        return new
+
+    def __eq__(self, other: object) -> bool:
+        return dict.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return dict.__ne__(self, other)
+
+    __hash__ = None  # type: ignore[assignment]  # as every dictionary
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _restore, (type(self), dict(_items(self)))  # without its mark
+
+    def to_dict(self) -> dict[Any, Any]:
+        """Return plain dictionaries, lists and tuples, lazy values as dotted names."""
+        return {key: _plain(value) for key, value in _items(self)}
+
+
+# addict keeps these on the instance; on the class they cost nothing to make an instance.
+for _name, _value in (("__frozen", False), ("__parent", None), ("__key", None)):
+    setattr(ConfigDict, _name, _value)
+
+_mark_slot = ConfigDict.__dict__["_engine_mark_"]
+
+
+def mark_of(node: object) -> Mark | None:
+    """Return where a dictionary came from; ``None`` if unknown."""
+    if not isinstance(node, ConfigDict):  # a Config stands for its values
+        inner = getattr(node, "__dict__", {}).get("_cfg_dict")
+        return None if inner is None else mark_of(inner)
+    try:
+        mark: Mark = _mark_slot.__get__(node)
+    except AttributeError:
+        return None
+    return mark
+
+
+def set_mark(node: ConfigDict, mark: Mark) -> None:
+    """Say where a dictionary came from."""
+    _mark_slot.__set__(node, mark)
+
+
+def carry_mark(source: ConfigDict, target: ConfigDict) -> None:
+    """Let a copy know where its original came from."""
+    mark = mark_of(source)
+    if mark is not None:
+        _mark_slot.__set__(target, mark)
+
+
+def _note(node: ConfigDict, key: Any) -> None:
+    """Remember which line of a program set a value of a config that came from a file."""
+    mark = mark_of(node)
+    if mark is not None:
+        _mark_slot.__set__(node, mark.with_change((key,), caller()))
+
+
+def caller() -> Origin:
+    """Return the line outside of this package that is running."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_HOME):
+        frame = frame.f_back
+    return Origin(frame.f_code.co_filename, frame.f_lineno)
+
+
+_HOME = __name__.partition(".")[0] + "."
+
+
+def hook(value: Any) -> Any:
+    """Turn plain dictionaries, also within lists and tuples, into ``ConfigDict``."""
+    if type(value) in ATOMS:
+        return value
+    if isinstance(value, dict):
+        return value if isinstance(value, ConfigDict) else ConfigDict(value)
+    if type(value) is list or type(value) is tuple:
+        return type(value)([hook(item) for item in value])
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(hook(item) for item in value)
+    return value
+
+
+def raw_items(node: dict[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    """Return the pairs with lazy values left lazy."""
+    pairs: Iterable[tuple[Any, Any]] = _items(node)
+    return pairs
+
+
+class _Raw:
+    """Shows ``dict.update`` a ConfigDict's values without building them."""
+
+    def __init__(self, node: dict[Any, Any]) -> None:
+        self._node = node
+
+    def keys(self) -> Iterable[Any]:
+        return dict.keys(self._node)
+
+    def __getitem__(self, key: Any) -> Any:
+        return _get(self._node, key)
+
+
+def _lazily(value: Any) -> Any:
+    return _Raw(value) if isinstance(value, ConfigDict) else value
+
+
+def _pairs(arg: Any) -> Iterable[tuple[Any, Any]]:
+    """Read what addict takes: one pair, or an iterable of pairs."""
+    if isinstance(arg, tuple) and not isinstance(arg[0], tuple):
+        return [(arg[0], arg[1])]
+    return arg  # type: ignore[no-any-return]  # what dict() takes
+
+
+def _restore(kind: type[ConfigDict], values: dict[Any, Any]) -> ConfigDict:
+    node = kind()
+    dict.update(node, values)
+    return node
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, ConfigDict):
+        return {key: _plain(item) for key, item in _items(value)}
+    if isinstance(value, _LAZY):
+        return value.dotpath
+    if type(value) is list or type(value) is tuple:
+        return type(value)([_plain(item) for item in value])
+    return value
+
+
+def deep_copy(value: Any, memo: dict[int, Any]) -> Any:
+    """Copy nested dictionaries and lists; everything else as ``copy.deepcopy`` does."""
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    if kind is not list and not isinstance(value, ConfigDict):
+        return copy.deepcopy(value, memo)
+    known = memo.get(id(value))
+    if known is not None:
+        return known
+    if kind is list:
+        items: list[Any] = []
+        memo[id(value)] = items
+        items.extend([deep_copy(item, memo) for item in value])
+        return items
+    node: Any = ConfigDict.__new__(kind)
+    memo[id(value)] = node
+    for key, item in _items(value):
+        _set(node, key, item if type(item) in ATOMS else deep_copy(item, memo))
+    carry_mark(value, node)
+    return node
+
+
+ATOMS = frozenset((str, int, float, bool, bytes, type(None), type, LazyObject, LazyAttr))

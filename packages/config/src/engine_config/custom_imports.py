@@ -1,0 +1,49 @@
+"""``custom_imports``: modules that a config asks to import."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+from engine_config.config_dict import ConfigDict
+from engine_config.errors import ConfigImportError
+from engine_config.sources import Source
+
+logger = logging.getLogger("engine.config")
+
+
+def import_custom(source: Source, cfg: ConfigDict) -> None:
+    """Import what ``custom_imports`` names, where a Python config that may run names it.
+
+    Raises
+    ------
+    ConfigImportError
+        It is no ``dict(imports=[…], allow_failed_imports=False)``, or an import fails and may not.
+    """
+    if "custom_imports" not in cfg:
+        return
+    settings = cfg["custom_imports"]
+    setter = source.setter("custom_imports")
+    if setter is not None and (setter.kind not in ("python", "lazy") or not setter.trusted):
+        logger.warning("%s is data: its custom_imports are not imported", setter.file)
+        return
+    origin = setter.locate(("custom_imports",)) if setter is not None else None
+    names: Any = settings.get("imports") if isinstance(settings, dict) else None
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ConfigImportError(
+            f"custom_imports is dict(imports=['a.module', …], allow_failed_imports=False), "
+            f"got {settings!r}",
+            origin,
+        )
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            message = f"custom_imports names {name!r}, which cannot be imported: {error}"
+            if not settings.get("allow_failed_imports", False):
+                raise ConfigImportError(
+                    f"{message}; install it, or say allow_failed_imports=True", origin
+                ) from error
+            logger.warning("%s", message)

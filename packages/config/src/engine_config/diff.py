@@ -1,0 +1,78 @@
+"""What differs between two configs, by meaning: keys, not lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine_config.config import Config
+from engine_config.merge import Path, dotted
+from engine_config.origins import Origin
+from engine_config.provenance import chain_of
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value that is not the same: its kind, its dotted key, both values and their places."""
+
+    kind: Literal["changed", "added", "removed"]
+    key: str
+    old: Any = None
+    new: Any = None
+    old_origin: Origin | None = None
+    new_origin: Origin | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "added":
+            return f"+ {self.key} = {self.new!r}{_at(self.new_origin)}"
+        if self.kind == "removed":
+            return f"- {self.key} = {self.old!r}{_at(self.old_origin)}"
+        old, new = f"{self.old!r}{_at(self.old_origin)}", f"{self.new!r}{_at(self.new_origin)}"
+        return f"~ {self.key} = {old} -> {new}"
+
+
+def differences(one: Config, other: Config) -> list[Difference]:
+    """Return what is changed, added and removed from one config to another.
+
+    Examples
+    --------
+    >>> old, new = Config(dict(a=1, b=dict(c=2))), Config(dict(b=dict(c=3, d=4)))
+    >>> for difference in differences(old, new):
+    ...     print(difference)
+    - a = 1
+    ~ b.c = 2 -> 3
+    + b.d = 4
+    """
+    return list(_compare(one, other, one._cfg_dict, other._cfg_dict, ()))
+
+
+def _compare(one: Config, other: Config, old: Any, new: Any, path: Path) -> Iterator[Difference]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        a, b = dict(dict.items(old)), dict(dict.items(new))
+        keys: Any = [*a, *(key for key in b if key not in a)]
+    elif isinstance(old, list | tuple) and type(old) is type(new):
+        a, b = dict(enumerate(old)), dict(enumerate(new))
+        keys = range(max(len(old), len(new)))
+    else:
+        if old != new or type(old) is not type(new):
+            places = _place(one, path), _place(other, path)
+            yield Difference("changed", dotted(path), old, new, *places)
+        return
+    for key in keys:
+        inner = (*path, key)
+        if key not in b:
+            yield Difference("removed", dotted(inner), a[key], None, _place(one, inner))
+        elif key not in a:
+            yield Difference("added", dotted(inner), None, b[key], None, _place(other, inner))
+        else:
+            yield from _compare(one, other, a[key], b[key], inner)
+
+
+def _place(cfg: Config, path: Path) -> Origin | None:
+    chain = chain_of(cfg, path)
+    return chain[-1] if chain else None
+
+
+def _at(origin: Origin | None) -> str:
+    return "" if origin is None else f" ({origin})"

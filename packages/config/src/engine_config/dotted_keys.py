@@ -1,0 +1,21 @@
+"""What a part of a dotted key means in a nested value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def item_of(node: Any, part: str) -> tuple[Any, Any]:
+    """Return the key or the index that a part of a dotted key means, and the value there."""
+    if isinstance(node, list | tuple):
+        return int(part), node[int(part)]
+    if part not in node and part.lstrip("-").isdigit() and int(part) in node:
+        return int(part), node[int(part)]
+    return part, dict.__getitem__(node, part)
+
+
+def known_keys(node: Any) -> str:
+    """Say what there is, for a message."""
+    if isinstance(node, dict):
+        return str(sorted(map(str, node)))
+    return f"{len(node)} items" if isinstance(node, list | tuple) else f"a {type(node).__name__}"

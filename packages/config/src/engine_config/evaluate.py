@@ -1,0 +1,149 @@
+"""Reads a text-style Python config as data: its syntax tree is interpreted, no code runs.
+
+What may stand in such a file: literals, containers, comprehensions, arithmetic, comparisons,
+formatting, conditions, loops over what is there, pure builtins and the plain methods of strings,
+lists and dictionaries.  Everything else is a ``ConfigSecurityError`` that names the line.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from engine_config.errors import ConfigError, ConfigExecutionError, ConfigLimitError
+from engine_config.expressions import Expressions
+from engine_config.operations import MAX_ITEMS, expanded_size
+from engine_config.origins import Origin
+from engine_config.parsing import parse
+
+MAX_TEXT = 8_000_000
+
+
+def evaluate(text: str, file: str, scope: dict[str, Any]) -> dict[str, Any]:
+    """Interpret a config's text and return the names that it sets.
+
+    Parameters
+    ----------
+    scope
+        Names that the text may use from the start.
+
+    Raises
+    ------
+    ConfigSecurityError
+        The text does what data may not do.
+    ConfigLimitError
+        The text is too large, too deep or takes too many steps.
+    ConfigSyntaxError, ConfigExecutionError
+        The text is wrong.
+    """
+    if len(text) > MAX_TEXT:
+        raise ConfigLimitError(
+            f"{len(text)} characters are more than the {MAX_TEXT} that are read as data",
+            Origin(file, 1),
+        )
+    evaluator = _Statements(file, dict(scope))
+    evaluator.run(parse(text, file).body)
+    if expanded_size(evaluator.names.values()) > MAX_ITEMS:
+        raise ConfigLimitError(f"stands for more than {MAX_ITEMS} values", Origin(file, 1))
+    return evaluator.names
+
+
+class _Break(Exception):  # noqa: N818 - control flow
+    pass
+
+
+class _Continue(Exception):  # noqa: N818 - control flow
+    pass
+
+
+class _Statements(Expressions):
+    """Runs statements; one method for each kind that data may have."""
+
+    def run(self, body: list[ast.stmt]) -> None:
+        for statement in body:
+            method = _STATEMENTS.get(type(statement))
+            if method is None:
+                raise self.refuse(statement, f"a statement {type(statement).__name__}")
+            self.guarded(method, statement)
+
+    def guarded(self, method: Callable[..., Any], node: Any) -> Any:
+        """Call a method for a node; say where in the file it failed."""
+        at = Origin(self.file, node.lineno, node.col_offset + 1)
+        try:
+            return method(self, node)
+        except (_Break, _Continue):
+            raise
+        except ConfigError as error:
+            error.origin = error.origin or at
+            raise
+        except RecursionError:
+            raise ConfigLimitError("nested too deep to be read as data", at) from None
+        except Exception as error:
+            raise ConfigExecutionError(f"{type(error).__name__}: {error}", at) from error
+
+    def assign(self, node: ast.Assign) -> None:
+        value = self.value(node.value)
+        for target in node.targets:
+            self.store(target, value)
+
+    def annotated(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.store(node.target, self.value(node.value))
+
+    def augmented(self, node: ast.AugAssign) -> None:
+        old = self.value(node.target)
+        new = self.binary_of(node, type(node.op), old, self.value(node.value))
+        if isinstance(old, list) and isinstance(node.op, ast.Add):
+            old[:] = new  # as += does, for whoever else holds the list
+            new = old
+        self.store(node.target, new)
+
+    def expression(self, node: ast.Expr) -> None:
+        self.value(node.value)
+
+    def branch(self, node: ast.If) -> None:
+        self.run(node.body if self.value(node.test) else node.orelse)
+
+    def loop(self, node: ast.For) -> None:
+        for item in self.iterate(node.iter):
+            self.store(node.target, item)
+            try:
+                self.run(node.body)
+            except _Continue:
+                continue
+            except _Break:
+                return
+        self.run(node.orelse)
+
+    def delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                del self.names[target.id]
+            elif isinstance(target, ast.Subscript):
+                del self.container(target)[self.key(target.slice)]
+            else:
+                raise self.refuse(target, "this del")
+
+    def nothing(self, node: ast.Pass) -> None:
+        pass
+
+    def leave(self, node: ast.Break) -> None:
+        raise _Break
+
+    def go_on(self, node: ast.Continue) -> None:
+        raise _Continue
+
+
+_STATEMENTS: dict[type, Callable[..., None]] = {
+    ast.Assign: _Statements.assign,
+    ast.AnnAssign: _Statements.annotated,
+    ast.AugAssign: _Statements.augmented,
+    ast.Expr: _Statements.expression,
+    ast.If: _Statements.branch,
+    ast.For: _Statements.loop,
+    ast.Delete: _Statements.delete,
+    ast.Pass: _Statements.nothing,
+    ast.Break: _Statements.leave,
+    ast.Continue: _Statements.go_on,
+}

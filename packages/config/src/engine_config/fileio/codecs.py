@@ -1,0 +1,106 @@
+"""Values from files and to files, by format."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Any
+
+from engine_config.fileio.backend import PathLike
+from engine_config.fileio.handlers import BaseFileHandler, file_handlers
+from engine_config.fileio.registry import get_file_backend
+
+
+def load(
+    file: PathLike | IO[Any],
+    file_format: str | None = None,
+    file_client_args: dict[str, Any] | None = None,
+    backend_args: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Read a value from a path, a URI or an open file.
+
+    Parameters
+    ----------
+    file_format
+        The format, else the path's ending.  Pickle must be asked for by name: reading one runs
+        what it says, and a path may come from anywhere.
+    file_client_args
+        The old name of ``backend_args``.
+    **kwargs
+        For the format's handler.
+
+    Raises
+    ------
+    TypeError
+        The format is unknown.
+    ValueError
+        A pickle that was not asked for by name.
+    """
+    if isinstance(file, str) or hasattr(file, "__fspath__"):
+        name = file_format or _ending(file)
+        handler = _handler(name)
+        if file_format is None and name in ("pkl", "pickle"):
+            raise ValueError(
+                f"{file} is a pickle by its name, and reading a pickle runs what it says; "
+                f'if you trust it, say file_format="{name}"'
+            )
+        backend = get_file_backend(
+            file, backend_args=backend_args or _client_args(file_client_args)
+        )
+        if handler.str_like:
+            return handler.load_from_fileobj(io.StringIO(backend.get_text(file)), **kwargs)
+        return handler.load_from_fileobj(io.BytesIO(backend.get(file)), **kwargs)
+    if not hasattr(file, "read"):
+        raise TypeError(f"a path or an open file is read, got {file!r}")
+    return _handler(file_format).load_from_fileobj(file, **kwargs)
+
+
+def dump(
+    obj: Any,
+    file: PathLike | IO[Any] | None = None,
+    file_format: str | None = None,
+    file_client_args: dict[str, Any] | None = None,
+    backend_args: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> str | bytes | None:
+    """Write a value to a path, a URI or an open file, or return it as text or bytes.
+
+    Raises
+    ------
+    TypeError
+        The format is unknown.
+    ValueError
+        Neither a file nor a format is given.
+    """
+    if file is None:
+        if file_format is None:
+            raise ValueError("file_format must be given where file is None")
+        return _handler(file_format).dump_to_str(obj, **kwargs)
+    if isinstance(file, str) or hasattr(file, "__fspath__"):
+        content = _handler(file_format or _ending(file)).dump_to_str(obj, **kwargs)
+        backend = get_file_backend(
+            file, backend_args=backend_args or _client_args(file_client_args)
+        )
+        backend.put(content.encode() if isinstance(content, str) else content, file)
+        return None
+    if not hasattr(file, "write"):
+        raise TypeError(f"a path or an open file is written, got {file!r}")
+    _handler(file_format).dump_to_fileobj(obj, file, **kwargs)
+    return None
+
+
+def _ending(file: Any) -> str:
+    return str(file).rsplit("/", 1)[-1].rpartition(".")[2].lower()
+
+
+def _handler(name: str | None) -> BaseFileHandler:
+    if name not in file_handlers:
+        raise TypeError(f"Unsupported format: {name}; known are {sorted(file_handlers)}")
+    return file_handlers[name]
+
+
+def _client_args(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Translate the old argument: its backend ``disk`` is ``local``."""
+    if value and value.get("backend") == "disk":
+        return {**value, "backend": "local"}
+    return value

@@ -1,0 +1,59 @@
+"""Text files that are lists or dictionaries, a line an item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine_config.fileio.backend import PathLike
+from engine_config.fileio.files import get_text
+
+
+def list_from_file(
+    filename: PathLike,
+    prefix: str = "",
+    offset: int = 0,
+    max_num: int = 0,
+    encoding: str = "utf-8",
+    file_client_args: dict[str, Any] | None = None,
+    backend_args: dict[str, Any] | None = None,
+) -> list[str]:
+    """Return the lines of a text file.
+
+    Parameters
+    ----------
+    prefix
+        Put before every line.
+    offset, max_num
+        How many lines to skip, and how many to read at most; 0 reads all.
+    """
+    lines = get_text(filename, encoding, backend_args or file_client_args).split("\n")
+    if not lines[-1]:
+        lines.pop()
+    chosen = lines[offset : offset + max_num] if max_num > 0 else lines[offset:]
+    return [prefix + line.rstrip("\r") for line in chosen]
+
+
+def dict_from_file(
+    filename: PathLike,
+    key_type: Callable[[str], Any] = str,
+    encoding: str = "utf-8",
+    file_client_args: dict[str, Any] | None = None,
+    backend_args: dict[str, Any] | None = None,
+) -> dict[Any, str | list[str]]:
+    """Return what a text file maps: a line's first word to its second, or to a list of the rest.
+
+    Raises
+    ------
+    ValueError
+        A line has only one word.
+    """
+    mapping: dict[Any, str | list[str]] = {}
+    text = get_text(filename, encoding, backend_args or file_client_args)
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split(" ") if line.strip() else []
+        if len(words) == 1:
+            raise ValueError(f"{filename}:{number}: {line!r} has a key and no value")
+        if words:
+            mapping[key_type(words[0])] = words[1] if len(words) == 2 else words[1:]
+    return mapping

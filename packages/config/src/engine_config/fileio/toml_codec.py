@@ -1,0 +1,20 @@
+"""TOML by the standard library's reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def load(text: str, **options: Any) -> Any:
+    """Read one document.
+
+    Raises
+    ------
+    ValueError
+        The text is no TOML.
+    """
+    try:
+        from tomllib import loads
+    except ImportError:  # Python 3.10
+        from tomli import loads
+    return loads(text, **options)

@@ -1,0 +1,81 @@
+"""YAML by its safe loader, with a bound on what aliases may multiply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class AliasError(ValueError):
+    """The aliases of a document multiply beyond bounds, or stand within what they name."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(f"line {line}: {message}")
+        self.line = line
+
+
+# How many values a document may stand for once its aliases are followed.
+MAX_VALUES = 1_000_000
+
+
+def load(text: str | bytes, Loader: Any = None) -> Any:  # noqa: N803 - PyYAML's own name
+    """Read one document.
+
+    Raises
+    ------
+    ValueError
+        The loader is not a safe one; an ``AliasError`` where there are too many values.
+    yaml.YAMLError
+        The text is no YAML.
+    """
+    import yaml
+
+    safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    if Loader is not None and not issubclass(Loader, yaml.SafeLoader | safe):
+        raise ValueError(f"YAML is read with a safe loader only, got {Loader!r}; leave it out")
+    loader = (Loader or safe)(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _bound(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def dump(value: Any, **options: Any) -> str:
+    """Return one document as text."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(value, **{"Dumper": dumper, "allow_unicode": True, **options}))
+
+
+def _bound(root: Any) -> None:
+    """Count the values that a document stands for, each node once, without following twice."""
+    sizes: dict[int, int] = {}
+    stack: list[tuple[Any, bool]] = [(root, False)]
+    open_nodes: set[int] = set()
+    while stack:
+        node, done = stack.pop()
+        key = id(node)
+        if done:
+            open_nodes.discard(key)
+            sizes[key] = 1 + sum(sizes.get(id(child), 0) for child in _children(node))
+            if sizes[key] > MAX_VALUES:
+                raise AliasError(
+                    f"the aliases of this document multiply to more than {MAX_VALUES} values",
+                    node.start_mark.line + 1,
+                )
+        elif key in open_nodes:
+            raise AliasError("an alias stands within what it names", node.start_mark.line + 1)
+        elif key not in sizes:
+            open_nodes.add(key)
+            stack.append((node, True))
+            stack.extend((child, False) for child in _children(node) if id(child) not in sizes)
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node.value, str):
+        return []
+    return [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]

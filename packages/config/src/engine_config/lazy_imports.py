@@ -1,0 +1,171 @@
+"""``read_base`` and what an import means in a lazy-style config.
+
+The text runs as it is, with an ``__import__`` of its own: Python's own modules are imported,
+a module named within ``with read_base():`` is read as a config, and any other import only makes
+a ``LazyObject``.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from engine_config.base_paths import find_package
+from engine_config.errors import ConfigFileNotFoundError, ConfigKeyError, ConfigStyleError
+from engine_config.lazy_objects import LazyObject
+from engine_config.origins import Origin
+from engine_config.python_texts import is_own_module, is_read_base
+
+_HOMES = ("engine_config", "mmengine")
+
+
+@contextmanager
+def read_base() -> Iterator[None]:
+    """Mark the imports of a lazy-style config that name its bases."""
+    yield
+
+
+class _Names:
+    """What ``from … import …`` takes names from."""
+
+    def __init__(self, get: Callable[[str], Any], names: Sequence[str] = ()) -> None:
+        self.__dict__["_get"] = get
+        self.__dict__["__all__"] = list(names)
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__dict__["_get"](name)
+
+
+class Importer:
+    """The imports of one lazy-style config.
+
+    Parameters
+    ----------
+    read
+        Reads the config at a path; returns every name that it has, those it imports included.
+    """
+
+    def __init__(
+        self, file: Path, read: Callable[[Path, tuple[int, str], Origin], dict[str, Any]]
+    ) -> None:
+        self._file = file
+        self._read = read
+        self._in_base = False
+
+    def scope(self) -> dict[str, Any]:
+        """Return the builtins for the config's text."""
+        return {**vars(builtins), "__import__": self.import_, "read_base": self._read_base}
+
+    @contextmanager
+    def _read_base(self) -> Iterator[None]:
+        self._in_base = True
+        try:
+            yield
+        finally:
+            self._in_base = False
+
+    def import_(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        """Answer an import statement."""
+        at = Origin(str(self._file), sys._getframe(1).f_lineno)
+        if self._in_base:
+            if not fromlist:
+                raise ConfigStyleError(
+                    f"`import {name}` names no base; within read_base() write `from … import …`",
+                    at,
+                )
+            return self._base(name, level, at)
+        if level:
+            raise ConfigStyleError(
+                f"the relative import of {'.' * level}{name} is no base; put it within "
+                f"`with read_base():`, or import by the full name",
+                at,
+            )
+        if is_own_module(name):
+            return builtins.__import__(name, globals, locals, fromlist or (), 0)
+        if not fromlist:
+            return LazyObject(name, None, at)
+        if "*" in fromlist:
+            raise ConfigStyleError(
+                f"`from {name} import *` imports what is not known before it is imported; name "
+                f"what you need, or put the import of a base within `with read_base():`",
+                at,
+            )
+        if name.split(".")[0] in _HOMES and "read_base" in fromlist:
+            own = SimpleNamespace(read_base=self._read_base)
+            return _Names(lambda n: getattr(own, n, None) or LazyObject(name, n, at))
+        return _Names(lambda n: LazyObject(name, n, at))
+
+    def _base(self, name: str, level: int, at: Origin) -> _Names:
+        values = self._read(self._path(name, level, at), (level, name), at)
+
+        def get(key: str) -> Any:
+            if key not in values:
+                raise ConfigKeyError(
+                    f"the base {'.' * level}{name} has no {key!r}; it has {sorted(values)}", at
+                )
+            return values[key]
+
+        return _Names(get, [key for key in values if not key.startswith("__")])
+
+    def _path(self, name: str, level: int, at: Origin) -> Path:
+        parts = name.split(".") if name else []
+        if level:
+            folder = os.path.dirname(self._file)
+            for _ in range(level - 1):
+                folder = os.path.dirname(folder)
+        else:
+            found = find_package(parts[0])
+            if found is None:
+                raise ConfigFileNotFoundError(
+                    f"the base {name} needs the package {parts[0]!r}, which is not installed", at
+                )
+            folder, parts = str(found), parts[1:]
+            if parts[:1] == ["configs"] and not os.path.isdir(os.path.join(folder, "configs")):
+                folder = os.path.join(folder, ".mim")
+        stem = os.path.join(folder, *parts)
+        for path in (f"{stem}.py", os.path.join(stem, "__init__.py")):
+            if os.path.isfile(path):
+                return Path(path)
+        raise ConfigFileNotFoundError(
+            f"the base {'.' * level}{name} is not there: there is no file {stem}.py", at
+        )
+
+
+def imported_names(outline: list[ast.stmt], file: str) -> set[str]:
+    """Return the names that a text binds by an import that names no base.
+
+    Raises
+    ------
+    ConfigStyleError
+        A statement within ``with read_base():`` names no base.
+    """
+    names: set[str] = set()
+    bases: set[int] = set()
+    for node in outline:
+        if is_read_base(node):
+            for inner in getattr(node, "body", ()):
+                bases.add(id(inner))
+                if not isinstance(inner, ast.ImportFrom | ast.Pass):
+                    raise ConfigStyleError(
+                        "within `with read_base():` stands only `from … import …`",
+                        Origin(file, inner.lineno, inner.col_offset + 1),
+                    )
+        elif isinstance(node, ast.Import):
+            names.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and id(node) not in bases:
+            names.update(alias.asname or alias.name for alias in node.names)
+    return names

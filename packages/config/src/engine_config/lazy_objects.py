@@ -1,0 +1,217 @@
+"""Stand-ins for what a lazy-style config imports; the import happens when they are built."""
+
+from __future__ import annotations
+
+import importlib
+from types import FunctionType, ModuleType
+from typing import Any
+
+from engine_config.errors import ConfigImportError
+from engine_config.origins import Origin
+
+
+class LazyObject:
+    """A module, or names of a module, that a config imports without importing.
+
+    Parameters
+    ----------
+    module
+        Dotted name of a module, or several: ``import a.b`` followed by ``import a.c`` are one
+        object that imports both.
+    imported
+        A name imported from that module; ``None`` stands for the module itself.
+    location
+        ``file, line n`` of the import statement, for messages.
+
+    Examples
+    --------
+    >>> LazyObject("collections", "OrderedDict").build()
+    <class 'collections.OrderedDict'>
+    """
+
+    __slots__ = ("_imported", "_modules", "location")
+
+    def __init__(
+        self,
+        module: str | list[str] | tuple[str, ...],
+        imported: str | None = None,
+        location: Origin | str | None = None,
+    ) -> None:
+        self._modules = (module,) if isinstance(module, str) else tuple(module)
+        self._imported = imported
+        self.location: Origin | str | None = location
+
+    @property
+    def dotpath(self) -> str:
+        """The dotted name of what is built."""
+        module = self._modules[0]
+        return module.split(".")[0] if self._imported is None else f"{module}.{self._imported}"
+
+    @property
+    def module(self) -> str:
+        """The dotted name of the module that holds it."""
+        return self._modules[0]
+
+    @property
+    def imported(self) -> str | None:
+        """The name imported from the module; ``None`` for a module itself."""
+        return self._imported
+
+    def build(self) -> Any:
+        """Import and return it.
+
+        Raises
+        ------
+        ConfigImportError
+            The module or the name does not exist.
+        """
+        try:
+            if self._imported is None:
+                for module in self._modules:
+                    importlib.import_module(module)
+                return importlib.import_module(self._modules[0].split(".")[0])
+            return _member(importlib.import_module(self._modules[0]), self._imported)
+        except (ImportError, AttributeError) as error:
+            raise ConfigImportError(
+                f"cannot import {self.dotpath!r}: {error}; install what holds it or correct "
+                f"the name",
+                self.location if isinstance(self.location, Origin) else None,
+            ) from error
+
+    def __getattr__(self, name: str) -> LazyAttr:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return LazyAttr(name, self)
+
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        """Refuse: what is imported lazily is not there yet."""
+        raise _called(self.dotpath, self.location)
+
+    def __eq__(self, other: object) -> bool:
+        return _same(self, other)
+
+    def __hash__(self) -> int:
+        return hash(self.dotpath)
+
+    def __repr__(self) -> str:
+        return f"<LazyObject {self.dotpath}>"
+
+    def __str__(self) -> str:
+        return self._imported or self._modules[0].split(".")[0]
+
+    def __deepcopy__(self, memo: dict[int, object]) -> LazyObject:
+        return self
+
+    def __copy__(self) -> LazyObject:
+        return self
+
+    def __getstate__(self) -> tuple[tuple[str, ...], str | None]:
+        return self._modules, self._imported
+
+    def __setstate__(self, state: tuple[tuple[str, ...], str | None]) -> None:
+        self._modules, self._imported = state
+        self.location = None
+
+
+class LazyAttr:
+    """An attribute of a lazy object, or of another lazy attribute."""
+
+    __slots__ = ("_source", "location", "name")
+
+    def __init__(
+        self, name: str, source: LazyObject | LazyAttr, location: Origin | str | None = None
+    ) -> None:
+        self.name = name
+        self._source = source
+        self.location: Origin | str | None = location if location is not None else source.location
+
+    @property
+    def dotpath(self) -> str:
+        """The dotted name of what is built."""
+        return f"{self._source.dotpath}.{self.name}"
+
+    @property
+    def source(self) -> LazyObject | LazyAttr:
+        """What it is an attribute of."""
+        return self._source
+
+    def build(self) -> Any:
+        """Import what it belongs to and return the attribute.
+
+        Raises
+        ------
+        ConfigImportError
+            What it belongs to cannot be imported or has no such attribute.
+        """
+        owner = self._source.build()
+        try:
+            return _member(owner, self.name)
+        except (AttributeError, ImportError) as error:
+            raise ConfigImportError(
+                f"{self._source.dotpath!r} has no attribute {self.name!r}; correct the name",
+                self.location if isinstance(self.location, Origin) else None,
+            ) from error
+
+    def __getattr__(self, name: str) -> LazyAttr:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return LazyAttr(name, self)
+
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        """Refuse: what is imported lazily is not there yet."""
+        raise _called(self.dotpath, self.location)
+
+    def __eq__(self, other: object) -> bool:
+        return _same(self, other)
+
+    def __hash__(self) -> int:
+        return hash(self.dotpath)
+
+    def __repr__(self) -> str:
+        return f"<LazyAttr {self.dotpath}>"
+
+    def __str__(self) -> str:
+        return self.dotpath
+
+    def __deepcopy__(self, memo: dict[int, object]) -> LazyAttr:
+        return self
+
+    def __copy__(self) -> LazyAttr:
+        return self
+
+    def __getstate__(self) -> tuple[str, LazyObject | LazyAttr]:
+        return self.name, self._source
+
+    def __setstate__(self, state: tuple[str, LazyObject | LazyAttr]) -> None:
+        self.name, self._source = state
+        self.location = None
+
+
+def _member(owner: Any, name: str) -> Any:
+    """Return an attribute, or the submodule of that name."""
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        if not isinstance(owner, ModuleType):
+            raise
+        return importlib.import_module(f"{owner.__name__}.{name}")
+
+
+def _same(one: LazyObject | LazyAttr, other: object) -> bool:
+    """Whether both are the same thing, however it was imported, built or not."""
+    if isinstance(other, LazyObject | LazyAttr):
+        return one.dotpath == other.dotpath
+    if not isinstance(other, type | FunctionType | ModuleType):
+        return False
+    try:
+        return bool(one.build() is other)
+    except ConfigImportError:
+        return False
+
+
+def _called(dotpath: str, location: object) -> ConfigImportError:
+    return ConfigImportError(
+        f"{dotpath} is called while the config is read, but it is imported lazily and exists only "
+        f"once built; write dict(type=…, …) instead",
+        location if isinstance(location, Origin) else None,
+    )

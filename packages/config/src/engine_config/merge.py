@@ -1,0 +1,153 @@
+"""The one deep merge: a config over its base, an override over a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from engine_config.errors import ConfigKeyError, ConfigTypeError
+from engine_config.origins import Origin
+
+DELETE_KEY = "_delete_"
+Path = tuple[Any, ...]
+Locate = Callable[[Path], "Origin | None"]
+
+
+def nowhere(_: Path) -> Origin | None:
+    """Know no place."""
+    return None
+
+
+def merge(
+    new: dict[Any, Any],
+    base: Any,
+    *,
+    allow_list_keys: bool = False,
+    locate: Locate = nowhere,
+    path: Path = (),
+) -> Any:
+    """Return ``base`` with ``new`` merged over it; neither is changed.
+
+    A dictionary over a dictionary is merged key by key, unless it says ``_delete_=True``; anything
+    else replaces.
+
+    Parameters
+    ----------
+    allow_list_keys
+        Whether the integer keys of a dictionary over a list mean the items of that list.
+    locate
+        Tells where the value at a path of ``new`` was set, for messages.
+
+    Raises
+    ------
+    ConfigTypeError
+        A dictionary over something that is none.
+    ConfigKeyError
+        An index that a list does not have.
+    """
+    if isinstance(base, list):
+        return _merge_list(new, base, locate, path)
+    merged = dict.copy(base) if type(base) is dict else base.copy()
+    for key, value in dict.items(new):
+        if not isinstance(value, dict):
+            dict.__setitem__(merged, key, value)
+            continue
+        if dict.get(value, DELETE_KEY, False):
+            if key not in merged:
+                raise _nothing_to_delete((*path, key), locate)
+            value = without_delete(value)
+        elif key in merged:
+            below = dict.__getitem__(merged, key)
+            if isinstance(below, dict) or (allow_list_keys and isinstance(below, list)):
+                inner = (*path, key)
+                value = merge(
+                    value, below, allow_list_keys=allow_list_keys, locate=locate, path=inner
+                )
+            else:
+                raise _over(value, below, (*path, key), locate)
+        dict.__setitem__(merged, key, value)
+    return merged
+
+
+def _merge_list(new: dict[Any, Any], base: list[Any], locate: Locate, path: Path) -> list[Any]:
+    merged = list(base)
+    for key, value in dict.items(new):
+        index = _index(key, merged, (*path, key), locate)
+        below = merged[index]
+        if isinstance(value, dict) and isinstance(below, dict | list):
+            value = merge(value, below, allow_list_keys=True, locate=locate, path=(*path, key))
+        merged[index] = value
+    return merged
+
+
+def _index(key: Any, items: list[Any], path: Path, locate: Locate) -> int:
+    if isinstance(key, str) and key.lstrip("-").isdigit():
+        key = int(key)
+    if not isinstance(key, int) or isinstance(key, bool):
+        raise ConfigTypeError(
+            f"{dotted(path)}: {key!r} is no index of a list of {len(items)} items; "
+            f"use {{0: …}} to change an item, or give a whole list",
+            locate(path),
+        )
+    if not -len(items) <= key < len(items):
+        raise ConfigKeyError(
+            f"{dotted(path)}: index {key} is outside a list of {len(items)} items; "
+            f"allowed are 0 to {len(items) - 1}",
+            locate(path),
+        )
+    return key
+
+
+def _over(value: Any, below: Any, path: Path, locate: Locate) -> ConfigTypeError:
+    return ConfigTypeError(
+        f"cannot merge {dotted(path)}={value!r} over the base's {type(below).__name__} "
+        f"{below!r}: a dictionary merges only over a dictionary; put _delete_=True into it to "
+        f"replace the value",
+        locate(path),
+    )
+
+
+def _nothing_to_delete(path: Path, locate: Locate) -> ConfigTypeError:
+    return ConfigTypeError(
+        f"{dotted(path)} says {DELETE_KEY}=True, but there is nothing to delete: no base has "
+        f"{dotted(path)}; leave it out, or correct the key",
+        locate((*path, DELETE_KEY)) or locate(path),
+    )
+
+
+def without_delete(value: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a copy without the ``_delete_`` key."""
+    value = value.copy()
+    dict.pop(value, DELETE_KEY)
+    return value
+
+
+def nested(options: dict[str, Any]) -> tuple[dict[Any, Any], list[Path]]:
+    """Return dotted keys as nested dictionaries, and the paths of the values that these set.
+
+    >>> nested({"a.b": 1, "c": {"d": 2}})
+    ({'a': {'b': 1}, 'c': {'d': 2}}, [('a', 'b'), ('c', 'd')])
+    """
+    tree: dict[Any, Any] = {}
+    for key, value in options.items():
+        node = tree
+        *above, last = key.split(".") if isinstance(key, str) else [key]
+        for part in above:
+            inner = node.get(part)
+            node[part] = dict(inner) if isinstance(inner, dict) else {}
+            node = node[part]
+        node[last] = value
+    return tree, list(_leaves(tree, ()))
+
+
+def _leaves(value: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, dict) and value and DELETE_KEY not in value:
+        for key, item in dict.items(value):
+            yield from _leaves(item, (*path, key))
+    else:
+        yield path
+
+
+def dotted(path: Path) -> str:
+    """Write a path as ``a.b.0``."""
+    return ".".join(map(str, path))

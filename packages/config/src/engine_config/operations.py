@@ -1,0 +1,317 @@
+"""What a config read as data may compute, each operation with a bound on its result."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import string
+from collections.abc import Callable, Iterable, Sized
+from typing import Any
+
+from engine_config.config_dict import ConfigDict
+from engine_config.errors import ConfigLimitError, ConfigSecurityError
+
+MAX_STEPS = 4_000_000
+MAX_ITEMS = 2_000_000
+MAX_BITS = 10_000
+
+
+class Budget:
+    """Counts what an evaluation has done; raises when it is too much."""
+
+    def __init__(self) -> None:
+        self.left = MAX_STEPS
+
+    def spend(self, steps: int) -> None:
+        """Take steps off what is left."""
+        self.left -= steps
+        if self.left < 0:
+            raise ConfigLimitError(f"takes more than {MAX_STEPS} steps to be read as data")
+
+    def allow(self, size: int) -> None:
+        """Agree to make something of so many items or characters."""
+        if size > MAX_ITEMS:
+            raise ConfigLimitError(f"would make {size} items; data may have {MAX_ITEMS}")
+        self.spend(size)
+
+    def walk(self, *values: Any) -> None:
+        """Agree to go through all that is in some values, what is in them twice also twice."""
+        self.allow(expanded_size(values))
+
+    def sized(self, value: Any) -> Any:
+        """Return a value once its size is counted."""
+        if isinstance(value, Sized):
+            self.allow(len(value))
+        return value
+
+
+def expanded_size(values: Iterable[Any]) -> int:
+    """Count nested values and characters; stop counting where it is too much."""
+    total, stack = 0, list(values)
+    while stack and total <= MAX_ITEMS:
+        item = stack.pop()
+        total += len(item) if isinstance(item, str | bytes) else 1
+        if isinstance(item, dict):
+            stack.extend(item)
+            stack.extend(dict.values(item))
+        elif isinstance(item, list | tuple | set | frozenset):
+            stack.extend(item)
+    return total
+
+
+# ------------------------------------------------------------------------- operators
+
+
+def _add(budget: Budget, left: Any, right: Any) -> Any:
+    if isinstance(left, Sized) and isinstance(right, Sized):
+        budget.allow(len(left) + len(right))
+    return left + right
+
+
+def _multiply(budget: Budget, left: Any, right: Any) -> Any:
+    for many, times in ((left, right), (right, left)):
+        if isinstance(many, str | bytes | list | tuple) and isinstance(times, int):
+            budget.allow(len(many) * max(times, 0))
+    return _bounded(left * right)
+
+
+def _power(budget: Budget, left: Any, right: Any) -> Any:
+    if (
+        isinstance(left, int)
+        and isinstance(right, int)
+        and left.bit_length() * abs(right) > MAX_BITS
+    ):
+        raise ConfigLimitError(f"a power of more than {MAX_BITS} bits")
+    return left**right
+
+
+def _shift(budget: Budget, left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right > MAX_BITS:
+        raise ConfigLimitError(f"a number of more than {MAX_BITS} bits")
+    return left << right
+
+
+def _remainder(budget: Budget, left: Any, right: Any) -> Any:
+    if not isinstance(left, str | bytes):
+        return left % right
+    _check_widths(str(left))
+    if "*" in str(left):
+        raise ConfigSecurityError("a width taken from a value is not data; write the number")
+    budget.walk(right)
+    return budget.sized(left % right)
+
+
+def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Budget, Any, Any], Any]:
+    return lambda budget, left, right: _bounded(function(left, right))
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ConfigLimitError(f"a number of more than {MAX_BITS} bits")
+    return value
+
+
+BINARY: dict[type, Callable[[Budget, Any, Any], Any]] = {
+    ast.Add: _add,
+    ast.Sub: _plain(operator.sub),
+    ast.Mult: _multiply,
+    ast.Div: _plain(operator.truediv),
+    ast.FloorDiv: _plain(operator.floordiv),
+    ast.Mod: _remainder,
+    ast.Pow: _power,
+    ast.LShift: _shift,
+    ast.RShift: _plain(operator.rshift),
+    ast.BitOr: _plain(operator.or_),
+    ast.BitAnd: _plain(operator.and_),
+    ast.BitXor: _plain(operator.xor),
+}
+UNARY: dict[type, Callable[[Any], Any]] = {
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Not: operator.not_,
+    ast.Invert: operator.invert,
+}
+COMPARE: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+}
+
+# ------------------------------------------------------------------------- functions
+
+FUNCTIONS: dict[str, Any] = {
+    function.__name__: function
+    for function in (
+        *(abs, all, any, bool, bytes, chr, complex, dict, divmod, enumerate, float, frozenset),
+        *(hex, int, len, list, max, min, oct, ord, pow, range, repr, reversed, round, set),
+        *(slice, sorted, str, sum, tuple, zip),
+    )
+}
+
+
+def call_function(
+    budget: Budget, name: str, function: Any, arguments: list[Any], named: dict[str, Any]
+) -> Any:
+    """Call a pure builtin within bounds."""
+    if function is dict and not arguments:
+        return dict(**named)
+    budget.walk(*arguments, *named.values())
+    if function is pow:
+        return _power(budget, *arguments)
+    if function is range:
+        return budget.sized(range(*arguments))
+    if function is bytes and arguments and isinstance(arguments[0], int):
+        budget.allow(arguments[0])
+    if function is sum:
+        return _sum(budget, *arguments, **named)
+    if named.get("key") is not None:
+        raise ConfigSecurityError("a key function is not data")
+    return _bounded(function(*arguments, **named))
+
+
+def _sum(budget: Budget, items: Iterable[Any], start: Any = 0) -> Any:
+    total = start
+    for item in items:
+        total = _add(budget, total, item)
+    return _bounded(total)
+
+
+# --------------------------------------------------------------------------- methods
+
+METHODS: dict[type, frozenset[str]] = {
+    str: frozenset(
+        [
+            "capitalize",
+            "casefold",
+            "center",
+            "count",
+            "endswith",
+            "find",
+            "format",
+            "index",
+            "isalnum",
+            "isalpha",
+            "isdigit",
+            "isidentifier",
+            "islower",
+            "isspace",
+            "istitle",
+            "isupper",
+            "join",
+            "ljust",
+            "lower",
+            "lstrip",
+            "partition",
+            "removeprefix",
+            "removesuffix",
+            "replace",
+            "rfind",
+            "rindex",
+            "rjust",
+            "rpartition",
+            "rsplit",
+            "rstrip",
+            "split",
+            "splitlines",
+            "startswith",
+            "strip",
+            "swapcase",
+            "title",
+            "upper",
+            "zfill",
+        ]
+    ),
+    bytes: frozenset(["hex"]),
+    dict: frozenset(
+        ["copy", "get", "items", "keys", "pop", "setdefault", "update", "values", "clear"]
+    ),
+    list: frozenset(
+        [
+            "append",
+            "clear",
+            "copy",
+            "count",
+            "extend",
+            "index",
+            "insert",
+            "pop",
+            "remove",
+            "reverse",
+            "sort",
+        ]
+    ),
+    tuple: frozenset(["count", "index"]),
+    set: frozenset(
+        ["add", "copy", "difference", "discard", "intersection", "remove", "union", "update"]
+    ),
+    frozenset: frozenset(["copy", "difference", "intersection", "union"]),
+    range: frozenset(["count", "index"]),
+}
+
+
+def call_method(
+    budget: Budget, holder: Any, name: str, arguments: list[Any], named: dict[str, Any]
+) -> Any:
+    """Call a plain method within bounds."""
+    budget.walk(holder, *arguments, *named.values())
+    if name == "format" and isinstance(holder, str):
+        return _format(budget, holder, arguments, named)
+    if name == "join":
+        parts: list[Any] = list(*arguments)
+        budget.allow(len(holder) * len(parts) + sum(len(part) for part in parts))
+        return holder.join(parts)
+    if name == "replace":
+        old, new = arguments[:2]
+        budget.allow(len(holder) + holder.count(old) * len(new))
+    if name in ("center", "ljust", "rjust", "zfill"):
+        budget.allow(int(arguments[0]))
+    if named.get("key") is not None:
+        raise ConfigSecurityError("a key function is not data")
+    if name == "copy" and isinstance(holder, ConfigDict):
+        return holder.copy()
+    return getattr(holder, name)(*arguments, **named)
+
+
+class _Formatter(string.Formatter):
+    """``str.format`` that reaches for no attribute and no item."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        if "." in field_name or "[" in field_name:
+            raise ConfigSecurityError(f"the format field {field_name!r} reaches into a value")
+        return super().get_field(field_name, args, kwargs)
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        return format_value(self.budget, value, -1, format_spec)
+
+
+def _format(budget: Budget, text: str, arguments: list[Any], named: dict[str, Any]) -> str:
+    # vformat keeps every part in a list, so the parts were counted before they are joined.
+    return str(budget.sized(_Formatter(budget).vformat(text, arguments, named)))
+
+
+_CONVERSIONS: dict[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
+
+
+def format_value(budget: Budget, value: Any, conversion: int, spec: str) -> str:
+    """Format one value as an f-string does."""
+    _check_widths(spec)
+    budget.walk(value)
+    if conversion != -1:
+        value = _CONVERSIONS[chr(conversion)](value)
+    return str(budget.sized(format(value, spec)))
+
+
+def _check_widths(spec: str) -> None:
+    digits = "".join(char if char in string.digits else " " for char in spec).split()
+    if any(len(number) > 4 for number in digits):
+        raise ConfigLimitError(f"the width in {spec!r} has more than four digits")

@@ -1,0 +1,347 @@
+"""``a.b=1``, ``a.0=x``, ``a+=[1]``, ``~a``: what a command line changes in a config."""
+
+from __future__ import annotations
+
+import ast
+import logging
+from argparse import Action, ArgumentError, ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine_config.config_dict import ConfigDict, deep_copy, hook
+from engine_config.errors import ConfigOverrideError
+from engine_config.merge import Path
+from engine_config.origins import Origin
+
+if TYPE_CHECKING:
+    from engine_config.config import Config
+
+logger = logging.getLogger("engine.config")
+
+_MISSING: Any = object()
+_WORDS = {"true": True, "false": False}
+
+
+class _ArgumentError(ConfigOverrideError, ArgumentError):
+    """An override that cannot be read; argparse prints it below the usage."""
+
+    def __init__(self, message: str, action: Action | None = None) -> None:
+        ConfigOverrideError.__init__(self, message)
+        ArgumentError.__init__(self, action, message)
+
+    def __str__(self) -> str:
+        return ArgumentError.__str__(self)
+
+
+class CommandLine(dict[str, Any]):
+    """What ``DictAction`` collects: a dictionary that knows what was typed.
+
+    A ``+=`` or a ``~`` is among what was typed only: a dictionary cannot say it.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.texts: list[str] = list(getattr(args[0], "texts", ())) if args else []
+        self._read: dict[str, Any] = dict(getattr(args[0], "_read", {})) if args else {}
+
+    def add(self, text: str) -> None:
+        """Read one override.
+
+        Raises
+        ------
+        ConfigOverrideError
+            It has none of the forms, or its brackets or quotes do not close.
+        """
+        kind, key, value = split(text)
+        self.texts.append(text)
+        if kind == "=":
+            self[key] = self._read[key] = parse_value(value)
+
+    def as_given(self) -> list[str]:
+        """Return the overrides as typed, but those whose value a program has changed since."""
+        return [text for text in self.texts if not self._is_changed(text)]
+
+    def changed_since(self) -> dict[str, Any]:
+        """Return what a program has set since."""
+        return {
+            key: value
+            for key, value in self.items()
+            if key not in self._read or self._read[key] is not value
+        }
+
+    def _is_changed(self, text: str) -> bool:
+        kind, key, _ = split(text)
+        return kind == "=" and self.get(key, _MISSING) is not self._read[key]
+
+
+class DictAction(Action):
+    """Collect ``KEY=VALUE`` arguments into a dictionary.
+
+    Values are numbers, booleans, ``None``, strings with quotes or without, and lists ``[1,2]`` and
+    tuples ``(1,2)`` of them, nested; ``1,2`` is a list.  ``KEY+=VALUE`` appends and ``~KEY``
+    deletes once the dictionary is given to ``Config.merge_from_dict``.
+    """
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the arguments to what the destination holds."""
+        options = CommandLine(getattr(namespace, self.dest, None) or {})
+        for item in [values] if isinstance(values, str) else values or ():
+            try:
+                options.add(str(item))
+            except ConfigOverrideError as error:
+                raise _ArgumentError(error.message, self) from None
+        setattr(namespace, self.dest, options)
+
+
+def split(text: str) -> tuple[str, str, str]:
+    """Split an override into its kind (``=``, ``+=`` or ``~``), its key and its value.
+
+    Raises
+    ------
+    ConfigOverrideError
+        It has none of these forms.
+    """
+    if text.startswith("~"):
+        kind, key, value = "~", text[1:], ""
+    else:
+        key, equals, value = text.partition("=")
+        kind = "+=" if key.endswith("+") else equals
+        key = key.removesuffix("+").strip()
+    if not kind or not all(key.split(".")):
+        raise ConfigOverrideError(
+            f"cannot read the override {text!r}; write KEY=VALUE, KEY+=[VALUE] or ~KEY, with a "
+            f"dotted KEY such as optimizer.lr or pipeline.0.size"
+        )
+    return kind, key, value
+
+
+# ---------------------------------------------------------------------------- values
+
+
+def parse_value(text: str) -> Any:
+    """Read one value of the command line; what is no number, list or tuple is a string.
+
+    >>> [parse_value(text) for text in ("1e-3", "True", "None", "[1,a]", "1,2", "(1,)", "x y")]
+    [0.001, True, None, [1, 'a'], [1, 2], (1,), 'x y']
+
+    Raises
+    ------
+    ConfigOverrideError
+        A bracket or a quote does not close.
+    """
+    text = text.strip()
+    parts = _split_commas(text)
+    if len(parts) > 1:
+        return [parse_value(part) for part in parts if part.strip()]
+    if text[:1] in "[(" and text[:1]:
+        items = [parse_value(part) for part in _split_commas(text[1:-1]) if part.strip()]
+        return items if text[0] == "[" else tuple(items)
+    return _atom(text)
+
+
+def _atom(text: str) -> Any:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    if text == "None" or (text[:1] in "'\"{" and text):
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return text[1:-1] if text[:1] in "'\"" else text
+    return text
+
+
+def _split_commas(text: str) -> list[str]:
+    """Split at the commas that stand in no brackets and no quotes."""
+    parts, closing, quote, start = [], "", "", 0
+    for index, char in enumerate(text):
+        before = text[:index].rstrip()[-1:]
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'" and before in ("", ",", "[", "(", "{", ":"):
+            quote = char
+        elif char in "([{":
+            closing += {"(": ")", "[": "]", "{": "}"}[char]
+        elif char in ")]}" and closing:
+            if char != closing[-1]:
+                raise ConfigOverrideError(
+                    f"in {text!r} a {char!r} closes what {closing[-1]!r} should"
+                )
+            closing = closing[:-1]
+        elif char == "," and not closing:
+            parts.append(text[start:index])
+            start = index + 1
+    if closing or quote:
+        raise ConfigOverrideError(f"{text!r} lacks a closing {(quote or closing[-1])!r}")
+    return [*parts, text[start:]]
+
+
+# -------------------------------------------------------------------------- applying
+
+
+def apply_overrides(cfg: Config, overrides: Iterable[str]) -> None:
+    """Apply overrides of the command line to a config, in order.
+
+    ``a.b=1`` sets, ``a.0.b=1`` sets in an item of a list, ``a+=[1]`` appends to a list, ``~a.b``
+    deletes.  A value is read as the type of the one that it replaces.  A new key that is nearly
+    an old one is logged as a warning.
+
+    Raises
+    ------
+    ConfigOverrideError
+        One has none of these forms, or cannot be applied; the config is as it was.
+
+    Examples
+    --------
+    >>> from engine_config import Config
+    >>> cfg = Config(dict(optimizer=dict(lr=0.1), steps=[8, 11]))
+    >>> apply_overrides(cfg, ["optimizer.lr=1", "steps.1=12", "steps+=[14]"])
+    >>> cfg.optimizer.lr, cfg.steps
+    (1.0, [8, 12, 14])
+    """
+    cfg._apply(list(overrides))
+
+
+def apply_to(
+    root: ConfigDict, overrides: list[str], allow_list_keys: bool = True
+) -> tuple[ConfigDict, list[tuple[Path, Origin]]]:
+    """Return a copy with overrides applied, and which values were set, by which override."""
+    changed: ConfigDict = deep_copy(root, {})
+    changes: list[tuple[Path, Origin]] = []
+    for item in overrides:
+        path = _apply(changed, item, allow_list_keys)
+        if path:
+            changes.append((path, Origin(f"--cfg-options {item}", 0)))
+    return changed, changes
+
+
+def _apply(root: ConfigDict, item: str, allow_list_keys: bool) -> Path:
+    kind, key, text = split(item)
+    parts = key.split(".")
+    node: Any = root
+    path: list[Any] = []
+    for part in parts[:-1]:
+        node = _inner(node, part, item, path, make=kind != "~", lists=allow_list_keys)
+    last = _key(node, parts[-1], item, allow_list_keys)
+    old = _get(node, last)
+    path.append(last)
+    if kind == "~":
+        if old is _MISSING:
+            raise _refused(item, f"there is no {key!r} to delete", node, parts[-1])
+        del node[last]
+        return ()
+    if isinstance(node, list) and old is _MISSING:
+        raise _refused(item, f"a list of {len(node)} items has no item {last}", node, parts[-1])
+    if old is _MISSING:
+        _hint(item, node, parts[-1])
+    value = _appended(item, old, text) if kind == "+=" else _typed(item, old, text)
+    if isinstance(node, dict):  # not through ConfigDict, which would note this line as the place
+        dict.__setitem__(node, last, hook(value))
+    else:
+        node[last] = hook(value)
+    return tuple(path)
+
+
+def _inner(node: Any, part: str, item: str, path: list[Any], *, make: bool, lists: bool) -> Any:
+    """Return the container at a key, made as a dictionary where there is none yet."""
+    key = _key(node, part, item, lists)
+    found = _get(node, key)
+    if found is _MISSING:
+        if not make or isinstance(node, list):
+            raise _refused(item, f"there is no {part!r}", node, part)
+        _hint(item, node, part)
+        found = ConfigDict()
+        dict.__setitem__(node, key, found)
+    if not isinstance(found, dict | list):
+        raise ConfigOverrideError(
+            f"cannot apply {item!r}: {part!r} is {found!r}, a {type(found).__name__}, which "
+            f"holds no keys"
+        )
+    path.append(key)
+    return found
+
+
+def _key(node: Any, part: str, item: str, lists: bool) -> Any:
+    number = part.lstrip("-").isdigit()
+    if not isinstance(node, list):
+        return int(part) if number and part not in node and int(part) in node else part
+    if not number or not lists:
+        raise ConfigOverrideError(
+            f"cannot apply {item!r}: {part!r} is no item of a list of {len(node)} items; "
+            f"use a number"
+        )
+    return int(part)
+
+
+def _get(node: Any, key: Any) -> Any:
+    if isinstance(node, list):
+        return node[key] if -len(node) <= key < len(node) else _MISSING
+    return dict.get(node, key, _MISSING)
+
+
+def _typed(item: str, old: Any, text: str) -> Any:
+    """Return a value as the type of the one that it replaces."""
+    new = parse_value(text)
+    if isinstance(old, str) and isinstance(new, bool | int | float):
+        return text.strip()
+    if isinstance(old, bool) and new is not None and not isinstance(new, bool):
+        if isinstance(new, int) and new in (0, 1):
+            return bool(new)
+        raise ConfigOverrideError(
+            f"cannot apply {item!r}: it replaces {old}, a bool; use true or false"
+        )
+    if type(old) is float and type(new) is int:
+        return float(new)
+    if isinstance(old, tuple) and isinstance(new, list):
+        return tuple(new)
+    if isinstance(old, list | tuple) and isinstance(new, str | int | float):
+        return type(old)([new])
+    return new
+
+
+def _appended(item: str, old: Any, text: str) -> Any:
+    new = parse_value(text)
+    old = [] if old is _MISSING else old
+    if not isinstance(old, list | tuple):
+        raise ConfigOverrideError(
+            f"cannot apply {item!r}: += appends to a list, and the value is {old!r}"
+        )
+    return type(old)([*old, *(new if isinstance(new, list | tuple) else [new])])
+
+
+def _hint(item: str, node: Any, part: str) -> None:
+    """Warn of a new key that is one edit away from one that is there."""
+    for key in node:
+        if isinstance(key, str) and _one_edit(part, key):
+            logger.warning("%s sets a new key %r; did you mean %r?", item, part, key)
+
+
+def _one_edit(one: str, other: str) -> bool:
+    """Whether one letter more, less or other, or two in the wrong order, make one the other."""
+    if abs(len(one) - len(other)) > 1 or one == other:
+        return False
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    a, b = one[start:], other[start:]
+    swapped = a[:2] == b[1::-1] and a[2:] == b[2:] and len(a) > 1
+    return swapped or a[1:] == b[1:] or a[1:] == b or a == b[1:]
+
+
+def _refused(item: str, why: str, node: Any, part: str) -> ConfigOverrideError:
+    import difflib
+
+    names = [str(key) for key in node] if isinstance(node, dict) else []
+    near = difflib.get_close_matches(part, names, 3)
+    hint = f"; nearest keys: {', '.join(near)}" if near else ""
+    return ConfigOverrideError(f"cannot apply {item!r}: {why}{hint}")

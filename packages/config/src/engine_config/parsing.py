@@ -1,0 +1,35 @@
+"""Python text to syntax tree."""
+
+from __future__ import annotations
+
+import ast
+
+from engine_config.errors import ConfigSyntaxError
+from engine_config.origins import Origin
+
+
+def parse(text: str, file: str) -> ast.Module:
+    """Parse a Python text.
+
+    Raises
+    ------
+    ConfigSyntaxError
+        It does not parse.
+    """
+    try:
+        return ast.parse(text, file)
+    except SyntaxError as error:
+        at = Origin(file, error.lineno or 1, error.offset or 1)
+        raise ConfigSyntaxError(f"{error.msg}; correct the syntax", at) from error
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        raise ConfigSyntaxError(f"cannot be parsed: {error}", Origin(file, 1)) from error
+
+
+def is_globals(node: ast.expr) -> bool:
+    """Whether an expression is ``globals()``, by which a printed config sets any key."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "globals"
+        and not (node.args or node.keywords)
+    )

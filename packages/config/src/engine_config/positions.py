@@ -1,0 +1,328 @@
+"""Where each value of a file stands, read off its syntax tree when someone asks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from engine_config.parsing import is_globals, parse
+from engine_config.python_texts import is_read_base
+
+Spot = tuple[str, int, int]
+
+
+class Place:
+    """The spots that set one value, the last one in force, and the places within it."""
+
+    __slots__ = ("children", "deletes", "spots")
+
+    def __init__(
+        self,
+        spots: tuple[Spot, ...] = (),
+        children: dict[Any, Place] | None = None,
+        deletes: bool = False,
+    ) -> None:
+        self.spots = spots
+        self.children = children
+        self.deletes = deletes
+
+    def find(self, path: Iterable[Any]) -> Place | None:
+        """Return the place at a path; ``None`` where nothing more is known."""
+        place: Place | None = self
+        for key in path:
+            if place is None or place.children is None:
+                return None
+            place = place.children.get(key)
+        return place
+
+
+def over(new: Place, old: Place | None) -> Place:
+    """Return the place of a value merged over another: the old spots stay below."""
+    if old is None:
+        return new
+    children = new.children
+    if children is not None and old.children is not None:
+        kept = {} if new.deletes else old.children
+        merged = dict(kept)
+        for key, place in children.items():
+            merged[key] = over(place, old.children.get(key))
+        children = merged
+    # A value made from the base's, such as ``_base_.a + [1]``, has the base's spots already.
+    known = new.spots[: len(old.spots)] == old.spots
+    return Place(new.spots if known else old.spots + new.spots, children)
+
+
+Imports = Callable[[int, str], "dict[Any, Place]"]
+
+
+def python_places(text: str, file: str, base: Place, imports: Imports) -> dict[Any, Place]:
+    """Return the place of every name that a Python config sets.
+
+    Parameters
+    ----------
+    base
+        The places of the merged bases: what ``_base_`` stands for.
+    imports
+        Gives the places of a base by the level and the module of its import.
+    """
+    reader = _Reader(file, base, imports)
+    reader.run(parse(text, file).body)
+    return reader.names
+
+
+class _Reader:
+    """Follows the statements of a config as far as they are plain."""
+
+    def __init__(self, file: str, base: Place, imports: Imports) -> None:
+        self.file = file
+        self.names: dict[Any, Place] = {}
+        self.base = base
+        self.imports = imports
+
+    def spot(self, node: Any) -> tuple[Spot, ...]:
+        return ((self.file, node.lineno, node.col_offset + 1),)
+
+    # --------------------------------------------------------------------- statements
+
+    def run(self, body: list[ast.stmt]) -> None:
+        for node in body:
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    self.assign(target, node.value)
+            elif isinstance(node, ast.AnnAssign) and node.value is not None:
+                self.assign(node.target, node.value)
+            elif isinstance(node, ast.AugAssign):
+                sum_ = ast.BinOp(node.target, node.op, node.value)
+                self.assign(node.target, ast.copy_location(sum_, node))
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                self.called(node.value)
+            elif is_read_base(node):
+                self.read_bases(getattr(node, "body", []))
+            elif isinstance(node, ast.If | ast.For | ast.With | ast.Try):
+                self.run(node.body)
+
+    def read_bases(self, body: list[ast.stmt]) -> None:
+        for node in body:
+            if isinstance(node, ast.ImportFrom):
+                places = self.imports(node.level, node.module or "")
+                for alias in node.names:
+                    if alias.name == "*":
+                        self.names.update(places)
+                    elif alias.name in places:
+                        self.names[alias.asname or alias.name] = places[alias.name]
+
+    def assign(self, target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            parts = value.elts if isinstance(value, ast.Tuple | ast.List) else []
+            for i, part in enumerate(target.elts):
+                self.assign(part, parts[i] if len(parts) == len(target.elts) else value)
+            return
+        place = self.place(target, value)
+        if isinstance(target, ast.Name):
+            self.set(self.names, target.id, place)
+        elif isinstance(target, ast.Subscript | ast.Attribute):
+            if isinstance(target, ast.Subscript) and is_globals(target.value):
+                self.set(self.names, _constant(target.slice), place)
+                return
+            holder = self.resolve(target.value)
+            key = target.attr if isinstance(target, ast.Attribute) else _constant(target.slice)
+            if holder is not None:
+                if holder.children is None:
+                    holder.children = {}
+                self.set(holder.children, key, place)
+
+    def set(self, holder: dict[Any, Place], key: Any, place: Place) -> None:
+        old = holder.get(key)
+        if old is not None:
+            # What was set before stays in the chain; what was within it is gone.
+            place = Place(old.spots + place.spots, place.children, place.deletes)
+        holder[key] = place
+
+    def called(self, call: ast.Call) -> None:
+        """Follow ``x.update(…)``, ``x.append(…)`` and their like."""
+        if not isinstance(call.func, ast.Attribute):
+            return
+        holder = self.resolve(call.func.value)
+        if holder is None:
+            return
+        children = holder.children if holder.children is not None else {}
+        if call.func.attr in ("update", "merge"):
+            for key, place in (self.children(_as_dict(call)) or {}).items():
+                children[key] = over(place, children.get(key))
+        elif call.func.attr == "append" and call.args:
+            children[len(children)] = self.place(call.args[0], call.args[0])
+        elif call.func.attr == "insert" and len(call.args) == 2:
+            items = [children[key] for key in sorted(k for k in children if isinstance(k, int))]
+            index = _constant(call.args[0])
+            items.insert(
+                index if isinstance(index, int) else 0, self.place(call.args[1], call.args[1])
+            )
+            children = dict(enumerate(items))
+        elif call.func.attr == "extend" and call.args:
+            more = self.children(call.args[0]) or {}
+            start = len(children)
+            children.update({start + i: place for i, place in enumerate(more.values())})
+        holder.children = children
+
+    # -------------------------------------------------------------------- expressions
+
+    def place(self, at: ast.AST, value: ast.expr) -> Place:
+        children = self.children(value)
+        deletes = isinstance(value, ast.Dict | ast.Call) and "_delete_" in (children or {})
+        return Place(self.spot(at), children, deletes)
+
+    def children(self, node: ast.expr) -> dict[Any, Place] | None:
+        """Return the places within a value, as far as its expression tells."""
+        if isinstance(node, ast.Dict):
+            return self.of_pairs(zip(node.keys, node.values, strict=True))
+        if isinstance(node, ast.List | ast.Tuple):
+            return self.of_items(node.elts)
+        if isinstance(node, ast.Call):
+            return self.of_call(node)
+        if isinstance(node, ast.BinOp):
+            left, right = self.children(node.left), self.children(node.right)
+            if isinstance(node.op, ast.Add) and left is not None and right is not None:
+                return dict(enumerate([*left.values(), *right.values()]))
+            return {**(left or {}), **(right or {})} if isinstance(node.op, ast.BitOr) else None
+        if isinstance(node, ast.IfExp):
+            return self.children(node.body)
+        found = self.resolve(node)
+        if found is None or found.children is None:
+            return None
+        return dict(found.children)
+
+    def of_pairs(self, pairs: Iterable[tuple[ast.expr | None, ast.expr]]) -> dict[Any, Place]:
+        children: dict[Any, Place] = {}
+        for key, value in pairs:
+            if key is None:
+                children.update(self.children(value) or {})
+            else:
+                children[_constant(key)] = self.place(key, value)
+        return children
+
+    def of_items(self, items: list[ast.expr]) -> dict[Any, Place] | None:
+        places: list[Place] = []
+        for item in items:
+            if isinstance(item, ast.Starred):
+                inner = self.children(item.value)
+                if inner is None:
+                    break  # how many there are is not known
+                places.extend(inner.values())
+            else:
+                places.append(self.place(item, item))
+        return dict(enumerate(places))
+
+    def of_call(self, call: ast.Call) -> dict[Any, Place] | None:
+        if isinstance(call.func, ast.Name) and call.func.id == "dict":
+            children: dict[Any, Place] = {}
+            for argument in call.args:
+                children.update(self.children(argument) or {})
+            for keyword in call.keywords:
+                if keyword.arg is None:
+                    children.update(self.children(keyword.value) or {})
+                else:
+                    children[keyword.arg] = self.place(keyword, keyword.value)
+            return children
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("copy", "deepcopy"):
+            return self.children(call.args[0] if call.args else call.func.value)
+        if isinstance(call.func, ast.Name) and call.args:
+            return self.children(call.args[0])  # list(x), deepcopy(x)
+        return None
+
+    def resolve(self, node: ast.expr) -> Place | None:
+        """Return the place that a name, an attribute or an item stands for."""
+        if isinstance(node, ast.Name):
+            return self.base if node.id == "_base_" else self.names.get(node.id)
+        if isinstance(node, ast.Attribute | ast.Subscript):
+            holder = self.resolve(node.value)
+            key = node.attr if isinstance(node, ast.Attribute) else _constant(node.slice)
+            return None if holder is None else holder.find([key])
+        return None
+
+
+def _constant(node: ast.expr) -> Any:
+    """Return a key that stands in the text; keys that are computed are not known."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
+        value = node.operand.value
+        return -value if isinstance(value, int | float) else value
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _as_dict(call: ast.Call) -> ast.expr:
+    """Return the call that makes the dictionary which an update is given."""
+    made = ast.Call(ast.Name("dict", ast.Load()), call.args, call.keywords)
+    return ast.copy_location(made, call)
+
+
+# -------------------------------------------------------------------------- data files
+
+
+def yaml_places(text: str, file: str) -> dict[Any, Place]:
+    """Return the places of a YAML or a JSON text."""
+    import yaml
+
+    # JSON may be indented by tabs, which YAML may not; columns stay the same.
+    node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+    return (_of_node(node, file, 0) or {}) if node is not None else {}
+
+
+def _of_node(node: Any, file: str, depth: int) -> dict[Any, Place] | None:
+    import yaml
+
+    if depth > 100:
+        return None
+    pairs: list[tuple[Any, Any, Any]] = []
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(_scalar(key), key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        pairs = [(i, value, value) for i, value in enumerate(node.value)]
+    else:
+        return None
+    children: dict[Any, Place] = {}
+    for key, at, value in pairs:
+        mark = at.start_mark
+        inner = _of_node(value, file, depth + 1)
+        deletes = inner is not None and "_delete_" in inner
+        children[key] = Place(((file, mark.line + 1, mark.column + 1),), inner, deletes)
+    return children
+
+
+def _scalar(node: Any) -> Any:
+    if not isinstance(node.value, str):
+        return None
+    if node.tag.endswith(":int"):
+        try:
+            return int(node.value)
+        except ValueError:
+            return node.value
+    return node.value
+
+
+def toml_places(text: str, file: str) -> dict[Any, Place]:
+    """Return the places of a TOML text: of its tables, and of the keys that begin a line."""
+    root = Place((), {})
+    table = root
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        column = len(line) - len(line.lstrip()) + 1
+        spot = ((file, number, column),)
+        if stripped.startswith("["):
+            table = _enter(root, _toml_keys(stripped.strip("[] ")), spot)
+            if stripped.startswith("[["):
+                table = _enter(table, [len(table.children or {})], spot)
+        elif "=" in stripped and not stripped.startswith("#"):
+            _enter(table, _toml_keys(stripped.partition("=")[0]), spot)
+    return root.children or {}
+
+
+def _enter(place: Place, keys: list[Any], spot: tuple[Spot, ...]) -> Place:
+    for key in keys:
+        if place.children is None:
+            place.children = {}
+        place = place.children.setdefault(key, Place(spot))
+    return place
+
+
+def _toml_keys(text: str) -> list[Any]:
+    return [part.strip().strip("'\"") for part in text.split(".")]

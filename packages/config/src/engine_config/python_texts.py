@@ -1,0 +1,239 @@
+"""Python configs: telling the styles apart, finding ``_base_``, running a text."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+from engine_config.errors import ConfigError, ConfigExecutionError, ConfigStyleError
+from engine_config.evaluate import evaluate
+from engine_config.origins import Origin
+from engine_config.parsing import parse
+
+_IMPORTS = re.compile(r"^[ \t]*(?:from|import|with)\b", re.MULTILINE)
+_OUTLINE = re.compile(
+    r"^(?:(?:from|import)\b(?:\([^)]*\)|[^\n\\(]|\\\n)*"
+    r"|with[ \t]+read_base\(\)[^\n]*(?:\n(?:[ \t]+[^\n]*|(?=\n)))*)",
+    re.MULTILINE,
+)
+_INDENTED_IMPORT = re.compile(r"^[ \t]+(?:from|import|with)\b", re.MULTILINE)
+_BASE = re.compile(r"^_base_[ \t]*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
+
+
+def lazy_outline(text: str, file: str, force: bool | None = None) -> list[ast.stmt] | None:
+    """Return the imports of a Python config if it is of the lazy style, else ``None``.
+
+    It is, if it says ``with read_base():``, or imports anything that is not Python's own and
+    assigns no ``_base_``, or where ``force`` says so.
+
+    Raises
+    ------
+    ConfigStyleError
+        It assigns ``_base_`` and says ``with read_base():``.
+    """
+    if force is False or (force is None and not _may_import(text)):
+        return None
+    found, has_base = _outline(text, file)
+    reads = [node for node in found if is_read_base(node)]
+    if has_base and (reads or force):
+        raise ConfigStyleError(
+            "_base_ belongs to the text style and `with read_base():` to the lazy style; "
+            "a file uses one of them",
+            Origin(file, reads[0].lineno if reads else 1),
+        )
+    lazy = force or reads or (not has_base and any(map(_is_foreign, found)))
+    return found if lazy else None
+
+
+def _may_import(text: str) -> bool:
+    return ("import" in text or "read_base" in text) and bool(_IMPORTS.search(text))
+
+
+def _has_long_strings(text: str) -> bool:
+    """Whether a line may be within a string."""
+    return '"""' in text or "'''" in text
+
+
+def _find_base(text: str) -> re.Match[str] | None:
+    return _BASE.search(text) if "_base_" in text else None
+
+
+def _outline(text: str, file: str) -> tuple[list[ast.stmt], bool]:
+    """Return the statements of a text, at least those that import, and if it sets ``_base_``.
+
+    To parse all of a long config only for its imports would cost as much as to compile it, so
+    the lines in between are left out where that is safe.
+    """
+    if not _has_long_strings(text) and not _find_base(text):
+        brief = _brief(text)
+        if brief is not None:
+            return list(statements(brief.body)), False
+    tree = parse(text, file)
+    return list(statements(tree.body)), any(map(_is_base, tree.body))
+
+
+def _brief(text: str) -> ast.Module | None:
+    """Parse the imports of a text alone, on their lines; ``None`` where that does not do."""
+    parts: list[str] = []
+    end = 0
+    for match in _OUTLINE.finditer(text):
+        gap = text[end : match.start()]
+        if _INDENTED_IMPORT.search(gap):
+            return None
+        parts += ["\n" * gap.count("\n"), match.group()]
+        end = match.end()
+    if _INDENTED_IMPORT.search(text, end):
+        return None
+    try:
+        return ast.parse("".join(parts))
+    except (SyntaxError, ValueError):
+        return None
+
+
+def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield statements and those within them, from outside in; expressions are not looked at."""
+    for node in body:
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers"):
+            inner = getattr(node, name, None)
+            if inner:
+                yield from statements(inner)
+
+
+def is_read_base(node: ast.stmt) -> bool:
+    """Whether a statement is ``with read_base():``."""
+    if not isinstance(node, ast.With):
+        return False
+    call = node.items[0].context_expr
+    return (
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "read_base"
+    )
+
+
+def is_own_module(name: str) -> bool:
+    """Whether a module is Python's own."""
+    return name.split(".")[0] in sys.stdlib_module_names
+
+
+def _is_foreign(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Import):
+        return not all(is_own_module(alias.name) for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        return bool(node.level) or not is_own_module(node.module or "")
+    return False
+
+
+def _is_base(node: ast.stmt) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return any(isinstance(target, ast.Name) and target.id == "_base_" for target in targets)
+
+
+def take_bases(text: str, file: str, fill: Callable[[str], str]) -> tuple[str, Any, int]:
+    """Return a text without its ``_base_`` statements, what the last says, and its line.
+
+    Lines keep their numbers.  Without bases the second is an empty list.  ``fill`` substitutes
+    within the statement.
+    """
+    bases: Any = []
+    line = 1
+    for begin, end in _base_spans(text, file):
+        statement = text[begin:end]
+        line = text.count("\n", 0, begin) + 1
+        bases = _base_value(fill(statement) if "{{" in statement else statement, file, line)
+        # Blanked, not cut: every later place keeps its line and column.
+        blank = re.sub(r"[^\n]", " ", statement.rstrip("\n")) + "\n" * statement.endswith("\n")
+        text = text[:begin] + blank + text[end:]
+    return text, bases, line
+
+
+def _base_spans(text: str, file: str) -> list[tuple[int, int]]:
+    match = _find_base(text)
+    if match is None:
+        return []
+    if _has_long_strings(text):  # it may stand within a string
+        lines = text.splitlines(keepends=True)
+        nodes = [node for node in parse(text, file).body if _is_base(node)]
+        return [
+            (sum(map(len, lines[: node.lineno - 1])), sum(map(len, lines[: node.end_lineno])))
+            for node in nodes
+        ]
+    spans: list[tuple[int, int]] = []
+    while match is not None:
+        end = _statement_end(text, match.start())
+        spans.append((match.start(), end))
+        match = _BASE.search(text, end)
+    return spans
+
+
+def _base_value(statement: str, file: str, line: int) -> Any:
+    try:
+        return ast.literal_eval(statement.partition("=")[2].strip())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return evaluate("\n" * (line - 1) + statement, file, {}).get("_base_", [])
+
+
+def _statement_end(text: str, begin: int) -> int:
+    """Return where the statement that begins a line ends: the first whole lines that parse."""
+    end = begin
+    while end < len(text):
+        newline = text.find("\n", end)
+        end = len(text) if newline < 0 else newline + 1
+        try:
+            ast.parse(text[begin:end])
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        return end
+    return len(text)
+
+
+def run(text: str, file: str, scope: dict[str, Any]) -> None:
+    """Compile and run a config's text in a scope.
+
+    Raises
+    ------
+    ConfigSyntaxError
+        It does not parse.
+    ConfigExecutionError
+        It raises; the error names the line.
+    """
+    try:
+        code = compile(text, file, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        parse(text, file)  # raises what is ours, with the place
+        raise ConfigExecutionError("cannot be compiled", Origin(file, 1)) from None
+    try:
+        exec(code, scope)
+    except ConfigError as error:
+        error.origin = error.origin or Origin(file, _line(error, file))
+        raise
+    except (Exception, SystemExit) as error:
+        at = Origin(file, _line(error, file))
+        raise ConfigExecutionError(f"{type(error).__name__}: {error}", at) from error
+
+
+def _line(error: BaseException, file: str) -> int:
+    """Return the last line of a file that an error passed."""
+    line = 1
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def own_values(scope: dict[str, Any]) -> dict[Any, Any]:
+    """Return what a text has set: no modules, functions, imported classes, ``__`` names."""
+    return {
+        key: value
+        for key, value in scope.items()
+        if not (isinstance(key, str) and (key.startswith("__") or key == "_base_"))
+        and not isinstance(value, ModuleType | FunctionType)
+        and not (isinstance(value, type) and value.__name__ == key)
+    }

@@ -1,0 +1,369 @@
+"""Files and their bases: text in, merged values out."""
+
+from __future__ import annotations
+
+import ast
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine_config.base_paths import add_scope, locate_base
+from engine_config.config_dict import ATOMS, ConfigDict
+from engine_config.data_texts import data_places, parse_data
+from engine_config.errors import (
+    ConfigEncodingError,
+    ConfigFileNotFoundError,
+    ConfigFormatError,
+    ConfigInheritanceError,
+    ConfigKeyError,
+    ConfigStyleError,
+    ConfigSyntaxError,
+)
+from engine_config.evaluate import evaluate
+from engine_config.lazy_imports import Importer, imported_names
+from engine_config.merge import Path as KeyPath
+from engine_config.merge import merge
+from engine_config.origins import Origin
+from engine_config.positions import Place, over, python_places
+from engine_config.python_texts import lazy_outline, own_values, run, take_bases
+from engine_config.substitution import Substitution
+
+FORMATS = {".py": "python", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
+MAX_CHAIN = 50
+DEPRECATION_KEY = "_deprecation_"
+
+
+@dataclass(slots=True)
+class Source:
+    """One file, what it says, and its bases."""
+
+    file: str
+    text: str
+    kind: str
+    filled: str = ""
+    trusted: bool = True
+    bases: list[Source] = field(default_factory=list)
+    imports: dict[tuple[int, str], Source] = field(default_factory=dict)
+    imported: dict[str, Any] = field(default_factory=dict)
+    own: dict[Any, Any] = field(default_factory=dict)
+    values: dict[Any, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    base_line: int = 1
+    _places: Place | None = None
+
+    @property
+    def full_text(self) -> str:
+        """The text of the bases and of the file, each below its name."""
+        if self.kind == "lazy":
+            return self.text
+        return "\n".join([*(base.full_text for base in self.bases), f"{self.file}\n{self.text}"])
+
+    def places(self) -> Place:
+        """Return where every value was set, in this file and its bases."""
+        if self._places is None:
+            below = Place((), {})
+            for base in self.bases:
+                below = Place((), {**(below.children or {}), **(base.places().children or {})})
+            own = self.own_places(below)
+            self._places = own if self.kind == "lazy" else over(own, below)
+        return self._places
+
+    def own_places(self, below: Place) -> Place:
+        """Return where the values of this file stand."""
+        try:
+            if self.kind in ("python", "lazy"):
+                return Place(
+                    (), python_places(self.filled, self.file, below, self._imported_places)
+                )
+            return Place((), data_places(self.text, self.file, self.kind))
+        except (ConfigSyntaxError, ValueError, RecursionError):
+            return Place((), {})  # the places are a help; without them the values still stand
+
+    def _imported_places(self, level: int, module: str) -> dict[Any, Place]:
+        source = self.imports.get((level, module))
+        return {} if source is None else dict(source.places().children or {})
+
+    def locate(self, path: KeyPath) -> Origin | None:
+        """Return where this file itself sets the value at a path."""
+        place: Place | None = self.own_places(Place((), {}))
+        for key in path:
+            inner = place.find([key]) if place is not None else None
+            if inner is None:
+                break
+            place = inner
+        return Origin(*place.spots[-1]) if place is not None and place.spots else None
+
+    def setter(self, key: str) -> Source | None:
+        """Return the source that sets a top-level key last."""
+        if key in self.own:
+            return self
+        for source in (*self.imports.values(), *self.bases):
+            found = source.setter(key)
+            if found is not None:
+                return found
+        return None
+
+    def forget_values(self) -> None:
+        """Let go of the values; the texts, which tell the places, stay."""
+        self.own, self.values, self.imported = {}, {}, {}
+        for source in (*self.bases, *self.imports.values()):
+            source.forget_values()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads files with the same options.
+
+    Parameters
+    ----------
+    trusted
+        Whether a Python config may run; else it is read as data.
+    lazy
+        Whether a Python config is of the lazy style; ``None`` finds out.
+    """
+
+    trusted: bool = True
+    file_variables: bool = True
+    environment_variables: bool = True
+    lazy: bool | None = None
+
+    def read(self, path: str | os.PathLike[str]) -> Source:
+        """Read a file and its bases.
+
+        Raises
+        ------
+        ConfigError
+            One of its kinds: what is wrong, where, and the remedy.
+        """
+        return self._read(Path(os.path.abspath(os.path.expanduser(path))), (), None, self.trusted)
+
+    def read_text(self, text: str, path: Path) -> Source:
+        """Read a text as if it stood in a file at a path."""
+        return self._parse(path, text, (str(path),), self.trusted)
+
+    def _read(
+        self, path: Path, chain: tuple[str, ...], at: Origin | None, trusted: bool
+    ) -> Source:
+        name = str(path)
+        if name in chain:
+            circle = " → ".join((*chain[chain.index(name) :], name))
+            raise ConfigInheritanceError(f"the bases are a circle: {circle}; remove one", at)
+        if len(chain) >= MAX_CHAIN:
+            raise ConfigInheritanceError(f"more than {MAX_CHAIN} bases upon each other", at)
+        return self._parse(path, read_text(path, at), (*chain, name), trusted)
+
+    def _parse(self, path: Path, text: str, chain: tuple[str, ...], trusted: bool) -> Source:
+        kind = format_of(path)
+        source = Source(str(path), text, kind, text, trusted)
+        outline = None
+        if kind == "python":
+            outline = lazy_outline(text, source.file, self.lazy) if trusted else None
+            if outline is not None:
+                self._lazy(source, outline, chain)
+            else:
+                self._python(source, chain)
+        else:
+            self._data(source, chain)
+        _deprecated(source)
+        if outline is not None:
+            source.values = source.own
+        else:
+            source.values = merge(source.own, self._below(source), locate=source.locate)
+        return source
+
+    # ------------------------------------------------------------------------- styles
+
+    def _python(self, source: Source, chain: tuple[str, ...]) -> None:
+        holes = self._holes(source)
+        text, names, line = take_bases(source.text, source.file, holes.python)
+        at = Origin(source.file, line)
+        source.base_line = line
+        self._bases(source, names, chain, at, source.trusted)
+        scope: dict[str, Any] = {"__file__": source.file}
+        if "_base_" in text:
+            scope["_base_"] = holes.base = ConfigDict(self._below(source))
+            source.values = scope["_base_"]
+        if "{{" in text:
+            text = holes.python(text)
+            scope.update(holes.scope())
+        source.filled = text
+        source.environment.update(holes.environment)
+        if source.trusted:
+            run(text, source.file, scope)
+        else:
+            scope = evaluate(text, source.file, scope)
+        source.own = own_values(scope)
+
+    def _lazy(self, source: Source, outline: list[ast.stmt], chain: tuple[str, ...]) -> None:
+        path = Path(source.file)
+
+        def read(base: Path, module: tuple[int, str], at: Origin) -> dict[str, Any]:
+            first = module not in source.imports
+            if first:
+                inner = Reader(True, False, False, True)._read(base, chain, at, True)
+                if inner.kind != "lazy":
+                    raise ConfigStyleError(f"{base} is no Python config", at)
+                source.imports[module] = inner
+            inner = source.imports[module]
+            if first:
+                settle(inner.values)
+            else:  # what was given before may have been changed
+                inner.values = {key: fresh(value) for key, value in inner.values.items()}
+            return {**inner.imported, **inner.values}
+
+        source.kind = "lazy"
+        hidden = imported_names(outline, source.file)
+        scope: dict[str, Any] = {
+            "__builtins__": Importer(path, read).scope(),
+            "__file__": source.file,
+        }
+        run(source.text, source.file, scope)
+        for inner in source.imports.values():
+            source.imported.update(inner.imported)
+        for name in hidden & scope.keys():
+            if not isinstance(scope[name], dict | list | tuple):
+                source.imported[name] = scope.pop(name)
+        source.imported.pop("read_base", None)
+        for name in source.imported.keys() & scope.keys():
+            if scope[name] is source.imported[name]:
+                del scope[name]
+        source.own = own_values(scope)
+
+    def _data(self, source: Source, chain: tuple[str, ...]) -> None:
+        holes = self._holes(source)
+        text = holes.data(source.text, source.kind) if "{{" in source.text else source.text
+        values = parse_data(text, source.file, source.kind)
+        at = Origin(source.file, 1)
+        # Data names no code: a Python base of it is read as data too.
+        self._bases(source, values.pop("_base_", []), chain, at, trusted=False)
+        holes.base = self._below(source) if holes.values else {}
+        source.own = holes.finish(values)
+        source.environment.update(holes.environment)
+
+    # ------------------------------------------------------------------------ helpers
+
+    def _holes(self, source: Source) -> Substitution:
+        return Substitution(
+            source.file,
+            file_variables=self.file_variables,
+            environment_variables=self.environment_variables,
+        )
+
+    def _bases(
+        self, source: Source, names: Any, chain: tuple[str, ...], at: Origin, trusted: bool
+    ) -> None:
+        for name in names if isinstance(names, list | tuple) else [names]:
+            path, package = locate_base(name, Path(source.file), at)
+            path = Path(os.path.abspath(path))
+            reader = Reader(trusted, self.file_variables, self.environment_variables, self.lazy)
+            base = reader._read(path, chain, at, trusted)
+            if base.kind == "lazy":
+                raise ConfigStyleError(
+                    f"{source.file} is of the text style and its base {path} of the lazy one "
+                    f"(it imports what is not Python's own); both must be of one style",
+                    at,
+                )
+            if package is not None:
+                add_scope(base.values, package)
+            source.bases.append(base)
+            source.environment.update(base.environment)
+
+    def _below(self, source: Source) -> dict[Any, Any]:
+        """Return the values of the bases together."""
+        if source.values:
+            return source.values  # the ConfigDict that the text was given, and may have changed
+        below: dict[Any, Any] = {}
+        owners: dict[Any, str] = {}
+        for base in source.bases:
+            twice = sorted(map(str, base.values.keys() & below.keys()))
+            if twice:
+                raise ConfigKeyError(
+                    f"the bases {owners[twice[0]]} and {base.file} both set {', '.join(twice)}; "
+                    f"a key may come from one base only",
+                    Origin(source.file, source.base_line),
+                )
+            below.update(base.values)
+            owners.update(dict.fromkeys(map(str, base.values), base.file))
+        return below
+
+
+def settle(values: dict[Any, Any]) -> None:
+    """Make nested dictionaries ConfigDicts; what two names of a base share becomes two values.
+
+    Changes the values in place: they are of one reading of the base, and nobody else has them.
+    """
+    seen: set[int] = set()
+    stack: list[Any] = [values]
+    while stack:
+        node = stack.pop()
+        put = list.__setitem__ if type(node) is list else dict.__setitem__
+        for key, item in enumerate(node) if type(node) is list else dict.items(node):
+            kind = type(item)
+            if kind in ATOMS:
+                continue
+            if (kind is ConfigDict or kind is list) and id(item) not in seen:
+                seen.add(id(item))
+                stack.append(item)
+            else:
+                put(node, key, fresh(item))
+
+
+def fresh(value: Any) -> Any:
+    """Copy nested dictionaries as ConfigDicts, and lists and tuples of them."""
+    if isinstance(value, dict):
+        node = ConfigDict.__new__(ConfigDict)
+        for key, item in dict.items(value):
+            dict.__setitem__(node, key, item if type(item) in ATOMS else fresh(item))
+        return node
+    if type(value) is list or type(value) is tuple:
+        return type(value)([item if type(item) in ATOMS else fresh(item) for item in value])
+    return value
+
+
+def format_of(path: Path) -> str:
+    """Return the format of a config file by its ending.
+
+    Raises
+    ------
+    ConfigFormatError
+        There is none for it.
+    """
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise ConfigFormatError(
+            f"{path} is no config by its ending {path.suffix!r}; known are {', '.join(FORMATS)}"
+        )
+    return kind
+
+
+def read_text(path: Path, at: Origin | None = None) -> str:
+    """Return the text of a file, or say what hinders it."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode("utf-8")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        return text.removeprefix("\ufeff")
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigFileNotFoundError(f"there is no config file {path}", at) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigEncodingError(
+            f"not UTF-8: byte {error.object[error.start]:#04x}; save the file as UTF-8",
+            Origin(str(path), line),
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigFormatError(f"{path} cannot be read: {error}", at) from error
+
+
+def _deprecated(source: Source) -> None:
+    notice = source.own.pop(DEPRECATION_KEY, None)
+    if isinstance(notice, dict):
+        message = f"the config {source.file} is deprecated"
+        if "expected" in notice:
+            message += f"; use {notice['expected']} instead"
+        if "reference" in notice:
+            message += f", see {notice['reference']}"
+        warnings.warn(message, DeprecationWarning, stacklevel=5)

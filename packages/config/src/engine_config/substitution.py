@@ -1,0 +1,225 @@
+"""``{{ fileDirname }}``, ``{{ $NAME:default }}`` and ``{{ _base_.a.b }}``.
+
+A hole that stands for a whole value keeps the value's type; one within a string becomes text.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine_config.errors import ConfigSubstitutionError
+from engine_config.origins import Origin
+
+_STRING = (
+    r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+)
+_HOLE = r"\{\{(?:'[^'\n{}]*'|\"[^\"\n{}]*\"|[^{}'\"\n])*\}\}"
+_PYTHON = re.compile(
+    rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>[rRbBuUfF]{{0,2}}(?:{_STRING}))",
+    re.DOTALL,
+)
+_JSON = re.compile(rf'(?P<hole>{_HOLE})|(?P<comment>(?!))|(?P<string>"(?:\\.|[^"\\\n])*")')
+_TOML = re.compile(rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>{_STRING})", re.DOTALL)
+_HOLES = re.compile(_HOLE)
+_ENVIRONMENT = re.compile(r"\$\s*([A-Za-z_]\w*)\s*(?::(.*))?", re.DOTALL)
+# Stands in a data text for a value that is put in once the text is parsed.
+_TOKEN = re.compile("\ue000(\\d+)\ue001")
+_FILE_VARIABLES: dict[str, Callable[[Path], str]] = {
+    "fileDirname": lambda path: path.parent.as_posix(),
+    "fileBasename": lambda path: path.name,
+    "fileBasenameNoExtension": lambda path: path.stem,
+    "fileExtname": lambda path: path.suffix,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _FromBase:
+    """A hole of a data text, until its bases are read."""
+
+    name: str
+    at: Origin
+
+
+@dataclass(slots=True)
+class Substitution:
+    """What fills the holes of one file.
+
+    Attributes
+    ----------
+    base
+        The values of the bases, for ``{{ _base_.a.b }}``.
+    values
+        Values put in: a Python text names the i-th ``__hole_i__``, a data text holds a token.
+    environment
+        The environment variables that were used.
+    """
+
+    file: str
+    base: dict[Any, Any] = field(default_factory=dict)
+    file_variables: bool = True
+    environment_variables: bool = True
+    values: list[Any] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------- Python texts
+
+    def python(self, text: str) -> str:
+        """Fill the holes of a Python text."""
+        return _PYTHON.sub(lambda match: self._in_python(text, match), text)
+
+    def scope(self) -> dict[str, Any]:
+        """Return the names that a Python text was given for its holes."""
+        return {f"__hole_{i}__": value for i, value in enumerate(self.values)}
+
+    def _in_python(self, text: str, match: re.Match[str]) -> str:
+        token = match.group()
+        if match["comment"] or "{{" not in token:
+            return token
+        at = self._origin(text, match.start())
+        if match["hole"]:
+            value, known = self._value(token, at, parse=True)
+            return self._name(value) if known else token
+        prefix, quote, content = _parts(token)
+        if _HOLES.fullmatch(content) and "_base_." in content and not prefix.strip("uU"):
+            value, known = self._value(content, at, parse=False)
+            if not isinstance(value, str):
+                return self._name(value) if known else token
+        raw = "r" in prefix.lower()
+        filled = _HOLES.sub(lambda hole: self._text(hole.group(), at, raw), content)
+        return f"{prefix}{quote}{filled}{quote}"
+
+    def _name(self, value: Any) -> str:
+        self.values.append(value)
+        return f"__hole_{len(self.values) - 1}__"
+
+    def _text(self, hole: str, at: Origin, raw: bool) -> str:
+        value, known = self._value(hole, at, parse=False)
+        if not known:
+            return hole
+        return str(value) if raw else _escape(str(value))
+
+    # --------------------------------------------------------------------- data texts
+
+    def data(self, text: str, kind: str) -> str:
+        """Fill the holes of a JSON, YAML or TOML text; ``finish`` completes it once parsed."""
+        if kind == "yaml":  # a plain scalar may be a token, within quotes or without
+            return _HOLES.sub(
+                lambda m: self._token(m.group(), self._origin(text, m.start()), ""), text
+            )
+
+        def replace(match: re.Match[str]) -> str:
+            at = self._origin(text, match.start())
+            if match["hole"]:
+                return self._token(match.group(), at, '"')
+            if match["comment"]:
+                return match.group()
+            return _HOLES.sub(lambda hole: self._token(hole.group(), at, ""), match.group())
+
+        return (_JSON if kind == "json" else _TOML).sub(replace, text)
+
+    def _token(self, hole: str, at: Origin, quote: str) -> str:
+        name = hole[2:-2].strip()
+        if name.startswith("_base_."):
+            value: Any = _FromBase(name, at)  # the bases are named within the text itself
+        else:
+            value, known = self._value(hole, at, parse=False)
+            if not known:
+                return hole
+            if "$" in hole:
+                return str(value)
+        self.values.append(value)
+        return f"{quote}\ue000{len(self.values) - 1}\ue001{quote}"
+
+    def finish(self, value: Any) -> Any:
+        """Put the values where the tokens of a parsed data text stand."""
+        if not self.values:
+            return value
+        self.values = [
+            self._from_base(item.name, item.at) if isinstance(item, _FromBase) else item
+            for item in self.values
+        ]
+        return self._finish(value)
+
+    def _finish(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {self._finish(key): self._finish(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._finish(item) for item in value]
+        if isinstance(value, str) and "\ue000" in value:
+            whole = _TOKEN.fullmatch(value)
+            if whole and int(whole[1]) < len(self.values):
+                return self.values[int(whole[1])]
+            return _TOKEN.sub(
+                lambda m: str(self.values[int(m[1])]) if int(m[1]) < len(self.values) else m[0],
+                value,
+            )
+        return value
+
+    # ------------------------------------------------------------------------- values
+
+    def _value(self, hole: str, at: Origin, parse: bool) -> tuple[Any, bool]:
+        """Return what a hole stands for, and whether it is one of ours."""
+        name = hole[2:-2].strip().strip("'\"").strip()
+        if name in _FILE_VARIABLES and self.file_variables:
+            return _FILE_VARIABLES[name](Path(self.file)), True
+        if name.startswith("_base_."):
+            return self._from_base(name, at), True
+        match = _ENVIRONMENT.fullmatch(name) if self.environment_variables else None
+        if match is None:
+            return None, False
+        value = os.environ.get(match[1], match[2])
+        if value is None:
+            raise ConfigSubstitutionError(
+                f"the environment variable {match[1]} is not set and {hole} has no default; "
+                f"set it or write {{{{${match[1]}:default}}}}",
+                at,
+            )
+        if match[1] in os.environ:
+            self.environment[match[1]] = value
+        return _literal(value) if parse else value, True
+
+    def _from_base(self, name: str, at: Origin) -> Any:
+        node: Any = self.base
+        for key in name.split(".")[1:]:
+            try:
+                node = node[int(key) if isinstance(node, list | tuple) else key]
+            except (KeyError, IndexError, TypeError, ValueError):
+                known = f"; known are {sorted(map(str, node))}" if isinstance(node, dict) else ""
+                raise ConfigSubstitutionError(
+                    f"{{{{ {name} }}}}: the bases have no {key!r} there{known}", at
+                ) from None
+        return node
+
+    def _origin(self, text: str, position: int) -> Origin:
+        start = text.rfind("\n", 0, position) + 1
+        return Origin(self.file, text.count("\n", 0, position) + 1, position - start + 1)
+
+
+def _parts(literal: str) -> tuple[str, str, str]:
+    """Split a string literal into its prefix, its quote and what stands between."""
+    start = min(i for i, char in enumerate(literal) if char in "'\"")
+    quote = literal[start : start + 3]
+    if quote not in ('"""', "'''"):
+        quote = literal[start]
+    return literal[:start], quote, literal[start + len(quote) : len(literal) - len(quote)]
+
+
+def _escape(text: str) -> str:
+    """Write text so that it stands for itself in any string that is not raw."""
+    return re.sub(
+        r"[\\'\"{}\x00-\x1f\ud800-\udfff]", lambda match: f"\\u{ord(match.group()):04x}", text
+    )
+
+
+def _literal(text: str) -> Any:
+    """Read a value of the environment as Python's literal, or as the string that it is."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text

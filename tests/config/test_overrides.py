@@ -1,0 +1,98 @@
+"""Overrides of the command line, and the command itself."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine_config import Config, ConfigOverrideError, DictAction, apply_overrides
+from engine_config.cli import main
+
+
+def config() -> Config:
+    return Config(
+        {
+            "lr": 0.1,
+            "steps": [8, 11],
+            "name": "run",
+            "amp": False,
+            "pipeline": [{"type": "Load"}, {"type": "Resize", "size": 32}],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("lr=1", "lr", 1.0),
+        ("steps.1=12", "steps", [8, 12]),
+        ("steps+=[14,15]", "steps", [8, 11, 14, 15]),
+        ("steps+=14", "steps", [8, 11, 14]),
+        ("name=3", "name", "3"),
+        ("amp=true", "amp", True),
+        ("pipeline.1.size=64", "pipeline", [{"type": "Load"}, {"type": "Resize", "size": 64}]),
+        ("new.deep.key=(1,a)", "new", {"deep": {"key": (1, "a")}}),
+        ("lr=None", "lr", None),
+    ],
+)
+def test_overrides(override: str, key: str, value: Any) -> None:
+    cfg = config()
+    apply_overrides(cfg, [override])
+    assert cfg[key] == value
+    assert type(cfg[key]) is type(value) or isinstance(value, dict)
+
+
+def test_delete() -> None:
+    cfg = config()
+    apply_overrides(cfg, ["~lr", "~pipeline.0"])
+    assert "lr" not in cfg
+    assert [step.type for step in cfg.pipeline] == ["Resize"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("lr", "KEY=VALUE"),
+        ("=1", "KEY=VALUE"),
+        ("~lrr", "no 'lrr' to delete; nearest keys: lr"),
+        ("lr.x=1", "holds no keys"),
+        ("steps.7=1", "list of 2 items has no item 7"),
+        ("lr+=1", "appends to a list"),
+        ("amp=maybe", "use true or false"),
+    ],
+)
+def test_overrides_that_cannot_be_applied(override: str, message: str) -> None:
+    cfg = config()
+    with pytest.raises(ConfigOverrideError, match=message):
+        apply_overrides(cfg, ["name=other", override])
+    assert cfg == config()
+
+
+def test_a_new_key_near_to_an_old_one_warns(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "engine.config"):
+        apply_overrides(config(), ["nane=x"])
+    assert "did you mean 'name'?" in caplog.text
+
+
+def test_dict_action() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=DictAction)
+    found = parser.parse_args(["--options", "a=1", "b.c=[1,(2,x)]", "d=1,2", "e='1'"]).options
+    assert found == {"a": 1, "b.c": [1, (2, "x")], "d": [1, 2], "e": "1"}
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "config.py"
+    file.write_text("a = dict(b=[1, 2])\n")
+    assert main(["get", str(file), "a.b", "--cfg-options", "a.b.0=5"]) == 0
+    assert capsys.readouterr().out == "[5, 2]\n"
+    assert main(["print", str(file)]) == 0
+    assert capsys.readouterr().out == "a = dict(b=[1, 2])\n"
+    assert main(["explain", str(file), "a.b"]) == 0
+    assert capsys.readouterr().out == f"{file}:1  (in force)\n"
+    assert main(["get", str(file), "a.c"]) == 2
+    assert "the config has no 'a.c'" in capsys.readouterr().err
