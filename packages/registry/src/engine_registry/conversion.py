@@ -1,0 +1,82 @@
+"""The one door by which "object, class, config or name" becomes an object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from engine_config import Config
+
+from .places import config_place
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+V = TypeVar("V")
+
+
+def build_as(
+    registry: Registry[Any],
+    value: Any,
+    kind: Callable[..., V],
+    /,
+    **default_args: Any,
+) -> V:
+    """Return ``value`` as a ``kind``: itself, or built from a class, a config or a name.
+
+    Parameters
+    ----------
+    registry : Registry
+        Where names are looked for.
+    value : object
+        An instance of ``kind``, a subclass of it, a config with ``type``, or a name.
+    kind : type
+        What the result is an instance of; it may be abstract.
+    **default_args
+        Arguments for what is built; a config may override them.
+
+    Raises
+    ------
+    TypeError
+        If ``value``, or what was built of it, is anything else.
+
+    Examples
+    --------
+    >>> from engine_registry import Registry
+    >>> NUMBERS = Registry[complex]("number", scope="example")
+    >>> NUMBERS.register_module(module=complex)
+    <class 'complex'>
+    >>> build_as(NUMBERS, "complex", complex, real=1.0, imag=2.0)
+    (1+2j)
+    >>> build_as(NUMBERS, 1 + 2j, complex)
+    (1+2j)
+    """
+    expected = cast("type[V]", kind)
+    if isinstance(value, expected):
+        return value
+    built = _build(registry, value, expected, default_args)
+    if isinstance(built, expected):
+        return built
+    got = type(built).__name__ if built is not value else _describe(value)
+    place = config_place(value, "type")
+    raise TypeError(
+        f"expected {expected.__name__}: an instance, a subclass, a config with 'type' or a name "
+        f"of registry {registry.name!r}; got {got}{'' if built is value else f' from {value!r}'}"
+        f"{f' ({place})' if place else ''}"
+    )
+
+
+def _build(
+    registry: Registry[Any], value: Any, expected: type[object], default_args: dict[str, Any]
+) -> object:
+    cfg = value
+    if isinstance(value, str) or (isinstance(value, type) and issubclass(value, expected)):
+        cfg = {"type": value}
+    elif not isinstance(value, dict | Config):
+        return value
+    # Not every build_func knows default_args.
+    return registry.build(cfg, default_args=default_args) if default_args else registry.build(cfg)
+
+
+def _describe(value: object) -> str:
+    return f"the class {value.__qualname__}" if isinstance(value, type) else repr(value)

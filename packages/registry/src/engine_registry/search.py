@@ -1,0 +1,123 @@
+"""Looking up what a name stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .errors import RefusedNameError
+from .imports import import_path, import_scope
+from .scope import DefaultScope, canonical
+from .trust import allowed, is_under, own_path, peek
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+
+def search(registry: Registry[Any], key: str) -> Callable[..., Any] | None:
+    """Return what a key stands for in a registry, None if nothing does.
+
+    Raises
+    ------
+    RefusedNameError
+        If names are restricted and the key is a path to what is neither registered nor allowed.
+    """
+    name = registry.split_scope_key(key)[1]
+    for searched in chain(registry, key):
+        found = searched.own(name)
+        if found is not None:
+            return found
+    return search_path(registry, key) if "." in key else None
+
+
+def search_default(registry: Registry[Any], key: str) -> Callable[..., Any] | None:
+    """Look a key up in the default scope's registry, then in this one."""
+    first = in_scope(registry, None)
+    found = search(first, key)
+    return search(registry, key) if found is None and first is not registry else found
+
+
+def chain(registry: Registry[Any], key: str) -> list[Registry[Any]]:
+    """Return the registries that a key's name is looked for in, in order."""
+    scope = registry.split_scope_key(key)[0]
+    if scope is None:
+        return [registry, *ancestors(registry)]
+    if canonical(scope) == registry.scope:
+        return [registry]
+    found = find_scope(registry, scope)
+    return [] if found is None else [found, *ancestors(found)]
+
+
+def ancestors(registry: Registry[Any]) -> Iterator[Registry[Any]]:
+    """Yield the parent, its parent, and so on."""
+    parent = registry.parent
+    while parent is not None:
+        yield parent
+        parent = parent.parent
+
+
+def find_scope(registry: Registry[Any], scope: str) -> Registry[Any] | None:
+    """Return the registry of a scope in the tree; the scope's package is imported if need be."""
+    scope = canonical(scope)
+    root = registry.root
+    found = root.by_scope.get(scope)
+    if found is None and import_scope(scope, trusted=allowed.get() is None):
+        found = root.by_scope.get(scope)
+    return found
+
+
+def in_scope(registry: Registry[Any], scope: str | None) -> Registry[Any]:
+    """Return the registry of a scope, or of the default scope; this one if there is none."""
+    if scope is None:
+        current = DefaultScope.get_current_instance()
+        if current is None:
+            return registry
+        scope = current.scope_name
+    found = registry if canonical(scope) == registry.scope else find_scope(registry, scope)
+    return registry if found is None else found
+
+
+def search_path(registry: Registry[Any], path: str) -> Callable[..., Any] | None:
+    """Return the class or function at a full import path, None if there is nothing."""
+    prefixes = allowed.get()
+    if prefixes is None or is_under(path, prefixes):
+        found = import_path(path)
+        if prefixes is not None and found is not None:
+            require_allowed(registry, found, path)
+        return found if callable(found) else None
+    # Its own components may be named by their path too: no import is needed to find those.
+    for searched in (registry, *ancestors(registry)):
+        searched.import_from_location()
+    known = peek(path)
+    if callable(known) and holds(registry, known):
+        return known
+    raise refused(registry, path, path)
+
+
+def holds(registry: Registry[Any], found: object) -> bool:
+    """Tell whether an object is registered anywhere in a registry's tree."""
+    return any(
+        known is found
+        for member in registry.root.tree()
+        for known in list(member.module_dict.values())
+    )
+
+
+def require_allowed(registry: Registry[Any], found: object, path: str) -> None:
+    """Raise unless names are free, or an object is registered or allowed by its own path."""
+    prefixes = allowed.get()
+    if prefixes is None:
+        return
+    own = own_path(found)
+    if not (own and is_under(own, prefixes)) and not holds(registry, found):
+        raise refused(registry, path, own or repr(found))
+
+
+def refused(registry: Registry[Any], path: str, own: str) -> RefusedNameError:
+    """Return the error for what data may not name."""
+    also = f", which is {own}," if own != path else ""
+    return RefusedNameError(
+        f"{path!r}{also} is refused: the config is not trusted, so that only what is registered "
+        f"in {registry.name!r} or lies under {list(allowed.get() or ())} may be named; register "
+        "it, or allow its own path with engine_registry.restrict(...)"
+    )

@@ -1,0 +1,139 @@
+"""What data may name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine_config import Config, ConfigDict
+from engine_registry import (
+    RefusedNameError,
+    Registry,
+    build_runner_from_cfg,
+    build_scheduler_from_cfg,
+    restrict,
+)
+
+
+class Net:
+    def __init__(self, inner: Any = None) -> None:
+        self.inner = None if inner is None else NETS.build(dict(inner))
+
+
+NETS: Registry[Any] = Registry("net", scope="test")
+NETS.register_module(module=Net)
+
+REACHED_ELSEWHERE = [
+    "os.system",
+    "posix.system",
+    "builtins.eval",
+    "shutil.os.system",
+    "subprocess.Popen",
+    "logging.os.popen",
+    "collections._sys.exit",
+    "importlib.import_module",
+]
+
+
+def untrusted(tmp_path: Path, **values: Any) -> ConfigDict:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"model": values}))
+    node: ConfigDict = Config.fromfile(file, trusted=False).model
+    return node
+
+
+def test_registered_names_are_built(tmp_path: Path) -> None:
+    assert type(NETS.build(untrusted(tmp_path, type="Net"))) is Net
+    assert type(NETS.build(untrusted(tmp_path, type="test.Net"))) is Net
+    # also by their path, for that is what a dumped config holds
+    assert type(NETS.build(untrusted(tmp_path, type=f"{__name__}.Net"))) is Net
+
+
+@pytest.mark.parametrize("name", REACHED_ELSEWHERE)
+def test_others_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RefusedNameError, match="the config is not trusted"):
+        NETS.build(untrusted(tmp_path, type=name))
+
+
+@pytest.mark.parametrize("name", REACHED_ELSEWHERE)
+def test_an_allowed_module_does_not_lend_what_it_imports(tmp_path: Path, name: str) -> None:
+    allowed = name.partition(".")[0]
+    own = {"os": "posix.system", "posix": None, "builtins": None, "subprocess": None}
+    with restrict(*({allowed} - {"posix", "builtins", "subprocess", "importlib"})):
+        for build in (NETS.build, NETS.build):
+            with pytest.raises(RefusedNameError) as caught:
+                build(untrusted(tmp_path, type=name))
+    if own.get(allowed):
+        assert f"which is {own[allowed]}" in str(caught.value)
+
+
+def test_what_lies_under_an_allowed_prefix(tmp_path: Path) -> None:
+    with restrict("collections"):
+        assert NETS.build(untrusted(tmp_path, type="collections.Counter")) == {}
+        assert NETS.get("collections.Nothing") is None
+    for prefix in ("collection", "collections.abc", "Counter"):
+        with restrict(prefix), pytest.raises(RefusedNameError):
+            NETS.build(untrusted(tmp_path, type="collections.Counter"))
+
+
+def test_plain_dicts_are_restricted_inside_the_block() -> None:
+    with restrict():
+        assert type(NETS.build({"type": "Net"})) is Net
+        assert type(NETS.build({"type": Net})) is Net
+        for kind in (os.system, "os.system", shutil.rmtree):
+            with pytest.raises(RefusedNameError):
+                NETS.build({"type": kind})
+        with pytest.raises(RefusedNameError):
+            assert "os.system" in NETS
+    assert NETS.get("os.system") is os.system
+
+
+def test_a_block_inside_narrows() -> None:
+    with restrict("collections"):
+        with restrict("os", "collections.Counter"):
+            assert NETS.get("collections.Counter") is not None
+            for name in ("os.system", "collections.OrderedDict"):
+                with pytest.raises(RefusedNameError):
+                    NETS.get(name)
+        assert NETS.get("collections.OrderedDict") is not None
+
+
+def test_what_a_constructor_builds_of_a_copy_is_restricted_too(tmp_path: Path) -> None:
+    node = untrusted(tmp_path, type="Net", inner={"type": "os.getcwd"})
+    with pytest.raises(RefusedNameError):
+        NETS.build(node)
+
+
+def test_refused_names_are_not_imported(tmp_path: Path, make_package: Callable[..., Path]) -> None:
+    make_package("trap", registry="raise SystemExit", nets="raise SystemExit")
+    for name in ("trap.Net", "trap.nets.Net"):
+        with pytest.raises(RefusedNameError):
+            NETS.build(untrusted(tmp_path, type=name))
+    assert type(NETS.build(untrusted(tmp_path, type="Net", _scope_="trap"))) is Net
+
+
+def test_runners_and_schedulers_are_restricted(tmp_path: Path) -> None:
+    with pytest.raises(RefusedNameError):
+        build_runner_from_cfg(untrusted(tmp_path, runner_type="os.system"), NETS)
+    for more in ({}, {"convert_to_iter_based": True, "epoch_length": 1}):
+        with pytest.raises(RefusedNameError):
+            build_scheduler_from_cfg(untrusted(tmp_path, type="os.system", **more), NETS)
+
+
+def test_lazy_values_are_not_imported(make_package: Callable[..., Path]) -> None:
+    from engine_config import LazyObject
+
+    make_package("trap", nets="raise SystemExit")
+    node = ConfigDict(type=LazyObject("trap.nets", "Net"))
+    with restrict(), pytest.raises(RefusedNameError):
+        NETS.build(node)
+    allowed = ConfigDict(type="Net", inner=LazyObject("os", "system"))
+    with restrict(), pytest.raises(RefusedNameError):
+        NETS.build(allowed)
+    assert type(NETS.build(ConfigDict(type=LazyObject(__name__, "Net")))) is Net
