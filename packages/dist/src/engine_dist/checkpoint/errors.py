@@ -1,0 +1,61 @@
+"""What can be wrong with a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class CheckpointError(RuntimeError):
+    """Root of the errors of this package."""
+
+
+class CorruptCheckpointError(CheckpointError):
+    """A file is cut off, damaged or no checkpoint at all; nothing of it was loaded."""
+
+
+class MissingCheckpointError(CheckpointError, FileNotFoundError):
+    """There is no such file."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """A file asks for code that a checkpoint may not name; nothing of it was run or loaded.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    globals : tuple of str
+        What it asks for beyond the safe list, as dotted names.
+    reason : str
+        What else is wrong, where it names nothing unsafe.
+    """
+
+    def __init__(self, path: str, names: Sequence[str], reason: str = "") -> None:
+        super().__init__(path, names, reason)
+        self.path = path
+        self.globals = tuple(names)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        asked = f"it asks for {', '.join(self.globals)}" if self.globals else self.reason
+        return (
+            f"{self.path} is not safe to load: {asked}; nothing was run. Convert it in a sandbox "
+            f"by `engine import-checkpoint {self.path} NEW`, or, for a file whose origin you "
+            "trust as you would trust a program, pass trusted=True"
+        )
+
+
+class StateMismatchError(CheckpointError):
+    """A model and a state do not fit; the model is as it was."""
+
+
+class UnsavableStateError(CheckpointError, TypeError):
+    """A state holds what could not be loaded again without running code."""
+
+
+class DownloadError(CheckpointError, OSError):
+    """A checkpoint could not be fetched whole; nothing of it was kept."""
+
+
+class SandboxError(CheckpointError):
+    """A sandbox cannot be had here, or what ran in it failed; nothing was written."""

@@ -1,0 +1,159 @@
+"""From a state to a model: what fits is taken, and what does not is said."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine_dist.checkpoint.errors import StateMismatchError
+from engine_dist.checkpoint.reports import LoadReport, fits, shape_of
+from engine_dist.checkpoint.state_dicts import plain_names
+
+__all__ = ["load_state_dict", "revise"]
+
+_logger = logging.getLogger("engine.dist")
+
+# states older than torch 0.4.1 lack it, and torch fills it in
+_MAY_MISS = (r"(^|\.)num_batches_tracked$",)
+
+
+def load_state_dict(
+    module: nn.Module,
+    state_dict: Mapping[str, Any],
+    strict: bool = False,
+    logger: logging.Logger | str | None = None,
+    *,
+    may_miss: Sequence[str] = (),
+    allow_few: bool = False,
+) -> LoadReport:
+    """Load the entries of a state that a module has in the same shape, and report the others.
+
+    Parameters
+    ----------
+    module : nn.Module
+        What takes the state; it, and any module in it, may be a wrapper.
+    state_dict : Mapping
+        Tensors by name, without the names of wrappers.
+    strict : bool
+        Refuse a state that does not fit in all.
+    logger : logging.Logger or str, optional
+        Who is told what did not fit; by default, and for a name, the logger of this package.
+    may_miss : sequence of str
+        Patterns (searched for) of entries that the state may lack, also when strict.
+    allow_few : bool
+        Accept a state of which under half of the module's entries take anything.
+
+    Returns
+    -------
+    LoadReport
+        What was taken and what not.
+
+    Raises
+    ------
+    StateMismatchError
+        If the state does not fit as asked for; the module is as it was.
+    """
+    own = module.state_dict()
+    names = {clean: name for name, clean in plain_names(module, own).items()}
+    given: OrderedDict[str, Any] = OrderedDict(
+        (names.get(name, name), value) for name, value in state_dict.items()
+    )
+    if hasattr(state_dict, "_metadata"):
+        given._metadata = state_dict._metadata  # type: ignore[attr-defined]  # as torch keeps versions
+    patterns = (*_MAY_MISS, *may_miss)
+    report = _load(module, own, given, patterns, strict=strict, allow_few=allow_few)
+    if not report.complete:
+        target = logger if isinstance(logger, logging.Logger) else _logger
+        target.warning("the checkpoint does not fit in all: %s", report)
+    return report
+
+
+def _load(
+    module: nn.Module,
+    own: Mapping[str, Any],
+    given: OrderedDict[str, Any],
+    may_miss: Sequence[str],
+    *,
+    strict: bool,
+    allow_few: bool,
+) -> LoadReport:
+    mismatched = {
+        name: (shape_of(given[name]), shape_of(value))
+        for name, value in own.items()
+        if name in given and not fits(given[name], value)
+    }
+    for name in mismatched:
+        del given[name]
+    known = len(given.keys() & own.keys())
+    refusable = (strict and given.keys() != own.keys()) or (not allow_few and known * 2 < len(own))
+    # a module's own hooks may rename entries, so names alone decide nothing: load, then look
+    kept = {k: v.clone() for k, v in own.items() if isinstance(v, Tensor)} if refusable else {}
+    try:
+        taken = module.load_state_dict(given, strict=False)
+        report = _report(module, own, taken, mismatched, may_miss)
+        _refuse(report, strict=strict, allow_few=allow_few)
+    except (RuntimeError, TypeError, ValueError) as error:
+        _put_back(own, kept)
+        if isinstance(error, StateMismatchError):
+            raise
+        raise StateMismatchError(f"{type(module).__name__} refused the state: {error}") from error
+    return report
+
+
+def _report(
+    module: nn.Module,
+    own: Mapping[str, Any],
+    taken: Any,
+    mismatched: Mapping[str, tuple[str, str]],
+    may_miss: Sequence[str],
+) -> LoadReport:
+    lacking = set(taken.missing_keys) | set(mismatched)
+    missing = [
+        name
+        for name in taken.missing_keys
+        if name not in mismatched and not any(re.search(p, name) for p in may_miss)
+    ]
+    return LoadReport(
+        model=type(module).__name__,
+        total=len(own),
+        loaded=tuple(name for name in own if name not in lacking),
+        missing=tuple(missing),
+        unexpected=tuple(taken.unexpected_keys),
+        mismatched=mismatched,
+    )
+
+
+def _refuse(report: LoadReport, *, strict: bool, allow_few: bool) -> None:
+    if strict and not report.complete:
+        raise StateMismatchError(f"the checkpoint does not fit, as strict demands: {report}")
+    if report.few and not allow_few:
+        raise StateMismatchError(
+            f"under half of the model is in the checkpoint, which is hardly meant for it (pass "
+            f"allow_few=True if it is): {report}"
+        )
+
+
+def _put_back(own: Mapping[str, Any], kept: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, value in kept.items():
+            own[name].copy_(value)
+
+
+def revise(
+    state_dict: Mapping[str, Any], revise_keys: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """Return a state whose names went through ``re.sub`` for each (pattern, replacement)."""
+    revised = OrderedDict(state_dict)
+    if hasattr(state_dict, "_metadata"):
+        revised._metadata = state_dict._metadata  # type: ignore[attr-defined]  # as torch keeps versions
+    for pattern, replacement in revise_keys:
+        items = [(re.sub(pattern, replacement, name), value) for name, value in revised.items()]
+        revised.clear()
+        revised.update(items)
+    return revised

@@ -1,0 +1,106 @@
+"""Write a checkpoint so that at any moment the old file is there, or the new one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import serialization
+
+from engine_config import fileio
+from engine_dist.checkpoint.checksums import announce, current_umask
+from engine_dist.checkpoint.plain import plain
+
+__all__ = ["save_checkpoint"]
+
+
+def save_checkpoint(
+    checkpoint: Any,
+    filename: str | os.PathLike[str],
+    file_client_args: dict[str, Any] | None = None,
+    backend_args: dict[str, Any] | None = None,
+) -> None:
+    """Write a state to a file: beside it first, then to the disk, then in its place.
+
+    A process that is killed leaves the old file or the new one, and at most a hidden file beside.
+    What is written loads by ``torch.load(weights_only=True)``; a checksum is kept beside it.
+
+    Parameters
+    ----------
+    checkpoint : dict
+        Tensors, and plain values in plain containers; numpy's values are made plain.
+    filename : path or str
+        Where to; its folder is made if it is not there. With a scheme (``s3://…``) it is sent to
+        that storage once it is whole.
+    file_client_args, backend_args : dict, optional
+        For the storage, as in ``engine_config.fileio``; the first is MMEngine's old name.
+
+    Raises
+    ------
+    UnsavableStateError
+        If the state holds what could not be loaded again without running code.
+    OSError
+        If it cannot be written; what was there is untouched.
+    """
+    name = os.fspath(filename)
+    state = plain(checkpoint)
+    settings = backend_args or file_client_args
+    if "://" not in name and settings is None:
+        _save_local(state, Path(name))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / "checkpoint.pth"
+        _save_local(state, local)
+        fileio.copyfile_from_local(str(local), name, backend_args=settings)
+
+
+def _save_local(state: Any, path: Path) -> None:
+    with replacing(path) as temporary:
+        with open(temporary, "wb") as file:
+            _write(state, file)
+        announce(temporary, path)
+
+
+def _write(state: Any, file: Any) -> None:
+    crc = serialization.get_crc32_options()
+    serialization.set_crc32_options(True)  # what the checksum stands on
+    try:
+        torch.save(state, file)
+    finally:
+        serialization.set_crc32_options(crc)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a hidden file beside ``path``, which takes its place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files for their owner alone: let the umask decide, as open() does
+        os.chmod(temporary, 0o666 & ~current_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open folders
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,88 @@
+"""Results of all ranks through files in a folder that all see."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import socket
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from engine_dist.object_collectives import broadcast_object_list
+from engine_dist.ranks import barrier
+
+_PREFIX = "engine-results-"
+_OWNER = "owner"
+
+
+def collect_in_folder(
+    results: list[Any], tmpdir: str, rank: int, world_size: int
+) -> list[list[Any]] | None:
+    """Write this rank's results, and on rank 0 read everyone's; all the files are removed.
+
+    Each call has a folder of its own within ``tmpdir``, so jobs do not meet.  What a job that
+    was killed left behind on this host, the next call removes.
+    """
+    base = Path(tmpdir)
+    made = [_make_folder(base)] if rank == 0 else [None]
+    broadcast_object_list(made)
+    folder = Path(str(made[0]))
+    try:
+        with open(folder / f"part_{rank}.pkl", "wb") as file:
+            pickle.dump(results, file, protocol=5)
+        barrier()
+        return [_read(folder, r) for r in range(world_size)] if rank == 0 else None
+    finally:
+        if rank == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                base.rmdir()  # if nothing else is in it
+
+
+def _read(folder: Path, rank: int) -> list[Any]:
+    with open(folder / f"part_{rank}.pkl", "rb") as file:
+        part: list[Any] = pickle.load(file)  # of this job: the folder is its user's alone
+    return part
+
+
+def _make_folder(base: Path) -> str:
+    base.mkdir(parents=True, exist_ok=True)
+    for old in base.glob(f"{_PREFIX}*"):
+        if _is_orphaned(old):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=base)  # for this user alone
+    Path(folder, _OWNER).write_text(_identity(os.getpid()), encoding="utf-8")
+    return folder
+
+
+def _is_orphaned(folder: Path) -> bool:
+    """Tell whether the process that made a folder was of this host, and is no more."""
+    try:
+        host, pid, started = (folder / _OWNER).read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError):
+        return False  # being made just now, or not ours
+    return host == socket.gethostname() and _identity(int(pid)) != f"{host}\n{pid}\n{started}"
+
+
+def _identity(pid: int) -> str:
+    """Name a process for good: its number is given to another one day, its start is not."""
+    started = "gone"
+    with suppress(OSError, IndexError):
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        started = stat.rpartition(")")[2].split()[19]
+    if started == "gone" and not Path("/proc/self/stat").exists() and _is_running(pid):
+        started = "running"
+    return f"{socket.gethostname()}\n{pid}\n{started}"
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
