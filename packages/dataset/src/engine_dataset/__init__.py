@@ -1,0 +1,32 @@
+"""Datasets, samplers, resumable data loading and data structures for PyTorch."""
+
+from engine_dataset.base_dataset import BaseDataset
+from engine_dataset.collate import COLLATE_FUNCTIONS, default_collate, pseudo_collate
+from engine_dataset.force_init import force_full_init
+from engine_dataset.loader import build_dataloader, get_loader_state, set_loader_state
+from engine_dataset.samplers import DefaultSampler, InfiniteSampler
+from engine_dataset.seeding import worker_init_fn
+from engine_dataset.structures import BaseDataElement, InstanceData, LabelData, PixelData
+from engine_dataset.transforms import Compose
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "COLLATE_FUNCTIONS",
+    "BaseDataElement",
+    "BaseDataset",
+    "Compose",
+    "DefaultSampler",
+    "InfiniteSampler",
+    "InstanceData",
+    "LabelData",
+    "PixelData",
+    "__version__",
+    "build_dataloader",
+    "default_collate",
+    "force_full_init",
+    "get_loader_state",
+    "pseudo_collate",
+    "set_loader_state",
+    "worker_init_fn",
+]

@@ -1,0 +1,89 @@
+"""How the samples of a batch are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch.utils.data import default_collate as torch_collate
+
+from engine_registry import FUNCTIONS
+
+from .structures import BaseDataElement
+
+COLLATE_FUNCTIONS = FUNCTIONS
+
+
+@FUNCTIONS.register_module()
+def pseudo_collate(data_batch: Sequence[Any]) -> Any:
+    """Group the samples' entries in lists and stack nothing.
+
+    Parameters
+    ----------
+    data_batch
+        Samples: tuples, lists or dicts, nested as deep as they are, all of one structure.
+
+    Returns
+    -------
+    object
+        That structure with, at each leaf, the list of what the samples have there.
+
+    Examples
+    --------
+    >>> pseudo_collate([{"inputs": 1, "label": 0}, {"inputs": 2, "label": 1}])
+    {'inputs': [1, 2], 'label': [0, 1]}
+    """
+    first = data_batch[0]
+    if isinstance(first, str | bytes | BaseDataElement):
+        return data_batch
+    if isinstance(first, Mapping):
+        items = {key: pseudo_collate([sample[key] for sample in data_batch]) for key in first}
+        return items if type(first) is dict else type(first)(items)  # type: ignore[call-arg]  # of a dict
+    if isinstance(first, tuple | list):
+        return _of_columns(first, [pseudo_collate(column) for column in _columns(data_batch)])
+    return data_batch
+
+
+@FUNCTIONS.register_module()
+def default_collate(data_batch: Sequence[Any]) -> Any:
+    """Stack the samples' tensors, arrays and numbers into tensors; keep data elements in lists.
+
+    Parameters
+    ----------
+    data_batch
+        Samples: tuples, lists or dicts, nested as deep as they are, all of one structure.
+
+    Raises
+    ------
+    ValueError
+        If the samples do not have the same structure.
+    TypeError
+        If there is something that cannot be stacked.
+
+    Examples
+    --------
+    >>> default_collate([{"x": 1.0, "name": "a"}, {"x": 2.0, "name": "b"}])
+    {'x': tensor([1., 2.], dtype=torch.float64), 'name': ['a', 'b']}
+    """
+    first = data_batch[0]
+    if isinstance(first, str | bytes | BaseDataElement):
+        return data_batch
+    if isinstance(first, Mapping):
+        items = {key: default_collate([sample[key] for sample in data_batch]) for key in first}
+        return items if type(first) is dict else type(first)(items)  # type: ignore[call-arg]  # of a dict
+    if isinstance(first, tuple | list):
+        return _of_columns(first, [default_collate(column) for column in _columns(data_batch)])
+    return torch_collate(list(data_batch))
+
+
+def _columns(samples: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    lengths = {len(sample) for sample in samples}
+    if len(lengths) > 1:
+        raise ValueError(f"the samples of a batch have {sorted(lengths)} entries, not one number")
+    return [list(column) for column in zip(*samples, strict=True)]
+
+
+def _of_columns(first: Sequence[Any], columns: list[Any]) -> Any:
+    if isinstance(first, tuple) and hasattr(first, "_fields"):
+        return type(first)(*columns)
+    return columns if isinstance(first, tuple) else type(first)(columns)  # type: ignore[call-arg]  # a list

@@ -1,0 +1,174 @@
+"""Fields that hold one entry for every instance."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence, Sized
+from typing import Any
+
+import numpy as np
+import torch
+
+from .base_data_element import BaseDataElement
+
+Index = (
+    str
+    | int
+    | slice
+    | list[int]
+    | list[bool]
+    | torch.Tensor
+    | np.ndarray[Any, Any]
+    | np.integer[Any]
+)
+
+
+class InstanceData(BaseDataElement):
+    """Data with an entry an instance in every field, so that it is indexed as a whole.
+
+    Fields are tensors, arrays, lists, strings, tuples, or anything that has a length, can be
+    indexed and has a static method ``cat``.  Metainfo may be anything.
+
+    Examples
+    --------
+    >>> import torch
+    >>> found = InstanceData(scores=torch.tensor([0.9, 0.4, 0.7]), names=["cat", "dog", "owl"])
+    >>> len(found), found[found.scores > 0.5].names
+    (3, ['cat', 'owl'])
+    >>> InstanceData.cat([found[0], found[1:]]).names
+    ['cat', 'dog', 'owl']
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("_metainfo_fields", "_data_fields"):
+            self._require_length(name, value)
+        super().__setattr__(name, value)
+
+    def _require_length(self, name: str, value: Any) -> None:
+        if not isinstance(value, Sized):
+            raise TypeError(
+                f"{name} should have one entry an instance, got {type(value).__name__}, which "
+                "has no length; facts that are not per instance go into metainfo"
+            )
+        others = [field for field in self._data_fields if field != name]
+        if others and len(value) != len(getattr(self, others[0])):
+            raise ValueError(
+                f"{name} has {len(value)} entries, but {others[0]} has "
+                f"{len(getattr(self, others[0]))}: every field needs one entry an instance"
+            )
+
+    def __len__(self) -> int:
+        for name in self._data_fields:
+            return len(getattr(self, name))
+        return 0
+
+    def __getitem__(self, item: Index) -> Any:
+        """Return a field by name, or the instances of an index as a new `InstanceData`.
+
+        Raises
+        ------
+        IndexError
+            If the index is out of range, or a mask is not as long as the fields.
+        TypeError
+            If the index is of another type than those named above.
+        """
+        if isinstance(item, str):
+            return getattr(self, item)
+        index = self._normalised(item)
+        made = self.__class__(metainfo=self.metainfo)
+        for name, value in self.items():
+            setattr(made, name, _taken(value, index))
+        return made
+
+    def _normalised(self, item: Any) -> slice | torch.Tensor:
+        if isinstance(item, int | np.integer) and not isinstance(item, bool):
+            if not -len(self) <= item < len(self):
+                raise IndexError(f"instance {item} of {len(self)}: the index is out of range")
+            return slice(int(item), int(item) + 1 or None)
+        if isinstance(item, slice):
+            return item
+        if isinstance(item, list):
+            item = torch.tensor(item, dtype=torch.int64) if not item else torch.tensor(item)
+        elif isinstance(item, np.ndarray):
+            item = torch.from_numpy(item)
+        if not isinstance(item, torch.Tensor) or item.dtype.is_floating_point:
+            raise TypeError(
+                "instances are indexed by name, int, slice, list, or a tensor or array of "
+                f"integers or bools, got {item!r}"
+            )
+        if item.dim() != 1:
+            raise IndexError(f"an index should have one dimension, got shape {tuple(item.shape)}")
+        if item.dtype in (torch.bool, torch.uint8):
+            if len(item) != len(self):
+                raise IndexError(f"a mask of {len(item)} for {len(self)} instances")
+            return item.bool()
+        return item.long()
+
+    @staticmethod
+    def cat(instances_list: list[InstanceData]) -> InstanceData:
+        """Return the instances of several elements as one; the metainfo is that of the first.
+
+        Raises
+        ------
+        ValueError
+            If the list is empty or the elements have different fields.
+        TypeError
+            If a field cannot be concatenated, or an element is no `InstanceData`.
+        """
+        if not instances_list:
+            raise ValueError("nothing to concatenate: the list of InstanceData is empty")
+        for item in instances_list:
+            if not isinstance(item, InstanceData):
+                raise TypeError(f"cat takes InstanceData, got {type(item).__name__}")
+        first = instances_list[0]
+        if len(instances_list) == 1:
+            return first
+        names = [set(item.all_keys()) for item in instances_list]
+        if any(fields != names[0] for fields in names):
+            differing = names[0].union(*names) - names[0].intersection(*names)
+            raise ValueError(f"not every InstanceData to concatenate has {sorted(differing)}")
+        made = first.__class__(metainfo=first.metainfo)
+        for name in first.keys():  # noqa: SIM118  # iterating gives the items
+            setattr(made, name, _joined(name, [item[name] for item in instances_list]))
+        return made
+
+
+def _taken(value: Any, index: slice | torch.Tensor) -> Any:
+    if isinstance(index, slice):
+        return value[index]
+    if isinstance(value, torch.Tensor):
+        return value[index.to(value.device)]
+    if isinstance(value, np.ndarray):
+        return value[index.cpu().numpy()]
+    if isinstance(value, str | list | tuple):
+        return _chosen(value, index)
+    return value[index]
+
+
+def _chosen(value: str | list[Any] | tuple[Any, ...], index: torch.Tensor) -> Any:
+    chosen = (
+        itertools.compress(value, index.tolist())
+        if index.dtype == torch.bool
+        else (value[i] for i in index.tolist())
+    )
+    if isinstance(value, str):
+        return "".join(chosen)
+    return type(value)(chosen)
+
+
+def _joined(name: str, values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, torch.Tensor):
+        return torch.cat(list(values), dim=0)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(list(values), axis=0)
+    if isinstance(first, str):
+        return "".join(values)
+    if isinstance(first, list | tuple):
+        return type(first)(itertools.chain.from_iterable(values))
+    if hasattr(first, "cat"):
+        return first.cat(list(values))
+    raise TypeError(
+        f"{name} is a {type(first).__name__}, which is no tensor, array, list, tuple or string "
+        "and has no method cat"
+    )
