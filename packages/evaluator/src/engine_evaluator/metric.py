@@ -1,0 +1,185 @@
+"""The metric that gathers: results are collected over ranks and computed on the main process."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+
+from engine_dist import (
+    all_reduce,
+    broadcast_object_list,
+    collect_results,
+    is_distributed,
+    is_main_process,
+)
+
+logger = logging.getLogger("engine.evaluator")
+
+CollectDevice = Literal["cpu", "gpu"]
+
+
+class BaseMetric(ABC):
+    """A metric whose :meth:`process` appends to ``results``, which ranks then gather.
+
+    Metrics with a state that can be summed should derive from :class:`ReducibleMetric`.
+
+    Parameters
+    ----------
+    collect_device : {'cpu', 'gpu'}
+        Where results are gathered.
+    prefix : str, optional
+        Goes before the names of the values, with a slash; ``default_prefix`` if not given.
+    collect_dir : str, optional
+        A folder that all ranks share, for gathering on the CPU; a temporary one if not given.
+
+    Raises
+    ------
+    ValueError
+        For an unknown device, and for a ``collect_dir`` with another device than the CPU.
+
+    Examples
+    --------
+    >>> class Hits(BaseMetric):
+    ...     default_prefix = "hits"
+    ...
+    ...     def process(self, data_batch, data_samples):
+    ...         self.results += [s["pred"] == s["gt"] for s in data_samples]
+    ...
+    ...     def compute_metrics(self, results):
+    ...         return {"rate": sum(results) / len(results)}
+    >>> metric = Hits()
+    >>> metric.process(None, [{"pred": 1, "gt": 1}, {"pred": 0, "gt": 1}])
+    >>> metric.evaluate(2)
+    {'hits/rate': 0.5}
+    """
+
+    default_prefix: str | None = None
+
+    def __init__(
+        self,
+        collect_device: CollectDevice = "cpu",
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        if collect_device not in ("cpu", "gpu"):
+            raise ValueError(f"collect_device must be 'cpu' or 'gpu', got {collect_device!r}")
+        if collect_dir is not None and collect_device != "cpu":
+            raise ValueError(
+                f"collect_dir={collect_dir!r} needs collect_device='cpu', got {collect_device!r}"
+            )
+        self._dataset_meta: dict[str, Any] | None = None
+        self.collect_device = collect_device
+        self.results: list[Any] = []
+        self.prefix = prefix or self.default_prefix
+        self.collect_dir = collect_dir
+
+    @property
+    def dataset_meta(self) -> dict[str, Any] | None:
+        """What the data set says of itself, such as its classes."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict[str, Any] | None) -> None:
+        self._dataset_meta = dataset_meta
+
+    @abstractmethod
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Append to ``results``, one item a sample, what computing needs of this batch."""
+
+    @abstractmethod
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
+        """Return values by name from the results of all ranks, in the order of the data set."""
+
+    def start(self, size: int | None) -> None:
+        """Forget everything; ``size`` is the length of the data set, None if it is unknown."""
+        self.results.clear()
+
+    def evaluate(self, size: int | None) -> dict[str, Any]:
+        """Gather, compute on the main process, and forget.
+
+        Parameters
+        ----------
+        size : int or None
+            Length of the data set: results beyond it are padding and are dropped.  None if it
+            is unknown, and all are kept.
+
+        Returns
+        -------
+        dict
+            Values by prefixed name, the same on every rank.
+
+        Raises
+        ------
+        RuntimeError
+            On the other ranks, when computing fails on the main process; there the error itself.
+        """
+        if not self.results:
+            logger.warning(
+                "%s has no results on this rank: its share of the data set is empty, or "
+                "process() does not append to self.results",
+                type(self).__name__,
+            )
+        if size is None:
+            size = _over_ranks(len(self.results))
+        results = collect_results(self.results, size, self.collect_device, self.collect_dir)
+        values = self._compute_once(results)
+        self.results.clear()
+        return values
+
+    def _compute_once(self, results: list[Any] | None) -> dict[str, Any]:
+        """Compute on the main process; every rank gets the values, or an error."""
+        values: dict[str, Any] = {}
+        failure: Exception | None = None
+        if is_main_process():
+            try:
+                values = self.named(self.compute_metrics(to_cpu(results)))
+                if is_distributed():
+                    pickle.dumps(values)  # what cannot be sent must fail before the others wait
+            except Exception as error:
+                failure, values = error, {}
+        outcome: list[Any] = [values, f"{type(failure).__name__}: {failure}" if failure else None]
+        broadcast_object_list(outcome)
+        if failure is not None:
+            raise failure
+        values, told = outcome
+        if told is not None:
+            raise RuntimeError(f"{type(self).__name__} failed on the main process: {told}")
+        return values
+
+    def named(self, values: object) -> dict[str, Any]:
+        """Check what was computed and put the prefix before its names.
+
+        Raises
+        ------
+        TypeError
+            If it is not a dict with strings as keys.
+        """
+        if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+            raise TypeError(
+                f"{type(self).__name__} must compute a dict of values by name (str), "
+                f"got {type(values).__name__}: {values!r}"
+            )
+        before = f"{self.prefix}/" if self.prefix else ""
+        return {f"{before}{key}": value for key, value in values.items()}
+
+
+def _over_ranks(count: int) -> int:
+    total = torch.tensor(count)
+    all_reduce(total)
+    return int(total)
+
+
+def to_cpu(data: Any) -> Any:
+    """Copy to the CPU everything in nested lists, tuples and dicts that has a ``cpu`` method."""
+    if isinstance(data, Mapping):
+        return {key: to_cpu(value) for key, value in data.items()}
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*map(to_cpu, data))
+    if isinstance(data, list | tuple):
+        return type(data)(map(to_cpu, data))
+    return data.cpu() if callable(getattr(data, "cpu", None)) else data
