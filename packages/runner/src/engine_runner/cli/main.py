@@ -1,0 +1,60 @@
+"""The command line: its verbs, and how a user's mistake is told."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from engine_config import ConfigError
+from engine_registry import RegistryError
+from engine_runner import __version__
+from engine_runner.cli import check, test, train
+from engine_runner.cli.mistakes import UserMistake
+
+__all__ = ["main"]
+
+VERBS = (train, test, check)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="engine", description="Train and test deep models from a configuration."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        name = verb.__name__.rpartition(".")[2]
+        sub = verbs.add_parser(
+            name,
+            help=verb.HELP,
+            description=verb.HELP,
+            epilog=verb.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        verb.add_arguments(sub)
+        sub.add_argument(
+            "--debug", action="store_true", help="show the traceback of a mistake, too"
+        )
+        sub.set_defaults(run=verb.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; return the exit status: 0, or 2 for a mistake in what was given."""
+    # as `python -m` does: modules beside the user's own scripts can be named in configs
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ConfigError, RegistryError, UserMistake) as error:
+        if options.debug:
+            raise
+        print(f"engine: error: {_text(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _text(error: BaseException) -> str:
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])

@@ -1,0 +1,105 @@
+"""Where the lines of a run go: the terminal or a pipe, and a file."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import logging.handlers
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from .console import terminal
+
+_STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
+
+
+class LineFormatter(logging.Formatter):
+    """``time - name - level - message``; an error's line also says where in the code it is."""
+
+    def __init__(self, datefmt: str) -> None:
+        head = "%(asctime)s - %(name)s - %(levelname)s - "
+        super().__init__(head + "%(message)s", datefmt)
+        self._error = logging.Formatter(
+            head + "%(pathname)s - %(funcName)s - %(lineno)d - %(message)s", datefmt
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, with the traceback if it has one."""
+        return self._error.format(record) if record.levelno >= 40 else super().format(record)
+
+
+class TerminalHandler(logging.Handler):
+    """Prints on the console that the progress bar uses, with the level's name in colour."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        try:
+            line = Text(self.format(record))
+            line.highlight_words([record.levelname], _STYLES.get(record.levelname, "green"))
+            self._console.print(line)
+        except Exception:
+            self.handleError(record)
+
+
+def console_handler(level: int | str) -> logging.Handler:
+    """Return a handler for this process's standard output."""
+    console = terminal()
+    handler = TerminalHandler(console) if console else logging.StreamHandler(sys.stdout)
+    handler.setLevel(level)
+    handler.setFormatter(LineFormatter("%m/%d %H:%M:%S"))
+    return handler
+
+
+def file_handler(path: str, mode: str, cfg: Mapping[str, Any] | None = None) -> logging.Handler:
+    """Return a handler that writes UTF-8 lines to ``path``; its folder is made.
+
+    Raises
+    ------
+    ValueError
+        If ``cfg["type"]`` names no file handler of ``logging`` or ``logging.handlers``.
+    """
+    options = dict(cfg or {})
+    kind = _file_handler_type(options.pop("type", "FileHandler"))
+    parameters = inspect.signature(kind).parameters
+    for key, value in (("mode", mode), ("encoding", "utf-8")):
+        if key in parameters:
+            options.setdefault(key, value)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    handler: logging.Handler = kind(path, **options)
+    handler.setFormatter(LineFormatter("%Y/%m/%d %H:%M:%S"))
+    return handler
+
+
+def rank_file(path: str, rank: int, world_size: int) -> str:
+    """Return the file that a process writes: the path itself for the main one.
+
+    >>> rank_file("run/train.log", 3, 8)
+    'run/train_rank3.log'
+    """
+    if rank == 0 or world_size == 1:
+        return str(path)
+    file = Path(path)
+    return str(file.with_name(f"{file.stem}_rank{rank}{file.suffix}"))
+
+
+def _file_handler_type(name: object) -> Any:
+    kinds = {
+        key: kind
+        for module in (logging, logging.handlers)
+        for key, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, logging.FileHandler)
+    }
+    if name not in kinds:
+        raise ValueError(
+            f"file_handler_cfg: type must be one of {', '.join(sorted(kinds))}, got {name!r}"
+        )
+    return kinds[name]

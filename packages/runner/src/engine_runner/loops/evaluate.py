@@ -1,0 +1,109 @@
+"""Validation and test: one pass without gradients, measured.
+
+Both read::
+
+    evaluator.start(len(dataset))
+    for batch in dataloader:
+        predictions = model.val_step(batch)          # or test_step
+        evaluator.process(predictions, batch)
+    return evaluator.evaluate(len(dataset))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+
+from engine_dist import autocast
+from engine_evaluator import BaseMetric, Evaluator
+from engine_registry import EVALUATOR, LOOPS, build_as
+from engine_runner.hooks.protocol import RunnerLike
+from engine_runner.loops.loop import BaseLoop, dataset_size
+
+__all__ = ["EvaluateLoop", "TestLoop", "ValLoop", "as_evaluator"]
+
+
+def as_evaluator(value: Any) -> Evaluator:
+    """Return an evaluator from one, from its configuration, or from one or several metrics."""
+    if isinstance(value, Evaluator):
+        return value
+    if isinstance(value, Mapping) and "metrics" in value:
+        return build_as(EVALUATOR, {"type": "Evaluator", **value}, Evaluator)
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    metrics: list[dict[str, Any] | BaseMetric] = list(value) if several else [value]
+    return Evaluator(metrics)
+
+
+class EvaluateLoop(BaseLoop):
+    """The pass that `ValLoop` and `TestLoop` share.
+
+    Parameters
+    ----------
+    runner : RunnerLike
+        What runs the loop.
+    dataloader : dict or iterable
+        The loader, or the configuration of one.
+    evaluator : Evaluator, dict, metric, or list of metrics
+        What measures the predictions.
+    fp16 : bool, default False
+        Predict in reduced precision.
+    """
+
+    mode: ClassVar[str]
+
+    def __init__(
+        self, runner: RunnerLike, dataloader: Any, evaluator: Any, fp16: bool = False
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self.evaluator = as_evaluator(evaluator)
+        self.fp16 = fp16
+        metainfo = getattr(getattr(self.dataloader, "dataset", None), "metainfo", None)
+        if metainfo is not None:
+            self.evaluator.dataset_meta = metainfo
+
+    def run(self) -> dict[str, float]:
+        """Measure the model over the whole loader and return the metrics by name."""
+        call = self.runner.call_hook
+        call(f"before_{self.mode}")
+        call(f"before_{self.mode}_epoch")
+        self.runner.model.eval()
+        size = dataset_size(self.dataloader)
+        self.evaluator.start(size)
+        for idx, data_batch in enumerate(self.dataloader):
+            self.run_iter(idx, data_batch)
+        # without a length of its own, a dataset is as long as what came of it
+        metrics = self.evaluator.evaluate(size)
+        call(f"after_{self.mode}_epoch", metrics=metrics)
+        call(f"after_{self.mode}")
+        return metrics
+
+    @torch.no_grad()
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """Predict one batch and hand it to the evaluator."""
+        call = self.runner.call_hook
+        call(f"before_{self.mode}_iter", batch_idx=idx, data_batch=data_batch)
+        step = getattr(self.runner.model, f"{self.mode}_step")
+        if self.fp16:
+            with autocast(enabled=True):
+                outputs = step(data_batch)
+        else:
+            outputs = step(data_batch)
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        call(f"after_{self.mode}_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+
+
+@LOOPS.register_module()
+class ValLoop(EvaluateLoop):
+    """The pass over the validation set."""
+
+    mode = "val"
+
+
+@LOOPS.register_module()
+class TestLoop(EvaluateLoop):
+    """The pass over the test set."""
+
+    __test__ = False  # for pytest: no test class, for all its name
+    mode = "test"

@@ -1,0 +1,276 @@
+"""Training by epochs or by iterations, on one core.
+
+An iteration reads::
+
+    before_train_iter
+    outputs = model.train_step(batch, optim_wrapper)    # forward, backward, step
+    after_train_iter
+    iter += 1
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import nn
+
+from engine_dataset import get_loader_state, set_loader_state
+from engine_registry import LOOPS
+from engine_runner.hooks.protocol import RunnerLike
+from engine_runner.loops.loop import BaseLoop
+
+__all__ = ["EpochBasedTrainLoop", "IterBasedTrainLoop", "TrainLoop"]
+
+
+class TrainLoop(BaseLoop):
+    """What training by epochs and by iterations share: counters, the step, when to validate.
+
+    Parameters
+    ----------
+    runner : RunnerLike
+        What runs the loop.
+    dataloader : dict or iterable
+        The loader, or the configuration of one.
+    val_begin : int, default 1
+        The first epoch or iteration after which to validate.
+    val_interval : int
+        Epochs or iterations between two validations.
+    dynamic_intervals : list of (int, int), optional
+        From which epoch or iteration on which interval holds.
+    """
+
+    def __init__(
+        self,
+        runner: RunnerLike,
+        dataloader: Any,
+        val_begin: int = 1,
+        val_interval: int = 1,
+        dynamic_intervals: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self._epoch = 0
+        self._iter = 0
+        # batches of this pass that are behind, and those of them from the iterator of now
+        self._consumed = 0
+        self._taken = 0
+        # what has been done already while the hooks after it run, and is not counted yet
+        self._ending_iter = 0
+        self._ending_epoch = 0
+        self.val_begin = val_begin
+        self.val_interval = val_interval
+        self._milestones = [(0, val_interval), *sorted(map(tuple, dynamic_intervals or ()))]
+        self.stop_training = False
+
+    @property
+    @abstractmethod
+    def max_epochs(self) -> int:
+        """Epochs to do."""
+
+    @property
+    @abstractmethod
+    def max_iters(self) -> int:
+        """Iterations to do."""
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return self._epoch
+
+    @property
+    def iter(self) -> int:
+        """Iterations done."""
+        return self._iter
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counters, and where in the order of the samples the loop stands.
+
+        True also inside of the hooks after an iteration or an epoch.
+        """
+        taken = 0 if self._ending_epoch else self._taken + self._ending_iter
+        return {
+            "epoch": self._epoch + self._ending_epoch,
+            "iter": self._iter + self._ending_iter,
+            "dataloader": get_loader_state(self.dataloader, consumed=taken),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state; the next pass over the loader gives what is left of the epoch."""
+        self._epoch = state["epoch"]
+        self._iter = state["iter"]
+        loader_state = state.get("dataloader")
+        self._consumed = self._taken = 0
+        if loader_state is not None:
+            self._consumed = set_loader_state(self.dataloader, loader_state)
+
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """Train on one batch."""
+        runner = self.runner
+        call = runner.call_hook
+        call("before_train_iter", batch_idx=idx, data_batch=data_batch)
+        outputs = runner.model.train_step(  # type: ignore[operator]  # nn.Module's attributes have no types of their own
+            data_batch, optim_wrapper=runner.optim_wrapper
+        )
+        self._ending_iter = 1
+        call("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        self._ending_iter = 0
+        self._iter += 1
+        self._consumed += 1
+        self._taken += 1
+
+    def validate_if_due(self, done: int, last: bool) -> None:
+        """Run the validation where ``done`` epochs or iterations make one due."""
+        loop = self.runner.val_loop
+        if loop is None or done < self.val_begin:
+            return
+        starts = [start for start, _ in self._milestones]
+        self.val_interval = self._milestones[bisect_right(starts, done) - 1][1]
+        if last or done % self.val_interval == 0:
+            loop.run()
+            self.runner.model.train()
+
+
+@LOOPS.register_module()
+class EpochBasedTrainLoop(TrainLoop):
+    """Train for a number of passes over the data.
+
+    Parameters
+    ----------
+    runner : RunnerLike
+        What runs the loop.
+    dataloader : dict or iterable
+        The loader, or the configuration of one; it must have a length.
+    max_epochs : int
+        Passes to make.
+    val_begin : int, default 1
+        The first epoch after which to validate.
+    val_interval : int, default 1
+        Epochs between two validations; the last epoch is always validated.
+    dynamic_intervals : list of (int, int), optional
+        From which epoch on which interval holds.
+    """
+
+    def __init__(
+        self,
+        runner: RunnerLike,
+        dataloader: Any,
+        max_epochs: int,
+        val_begin: int = 1,
+        val_interval: int = 1,
+        dynamic_intervals: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
+        self._max_epochs = _whole("max_epochs", max_epochs)
+        self._max_iters = self._max_epochs * len(self.dataloader)
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs to do."""
+        return self._max_epochs
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations to do."""
+        return self._max_iters
+
+    def run(self) -> nn.Module:
+        """Train and validate to the end; return the model."""
+        call = self.runner.call_hook
+        call("before_train")
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self.validate_if_due(self._epoch, self._epoch == self._max_epochs)
+        call("after_train")
+        return self.runner.model
+
+    def run_epoch(self) -> None:
+        """Make one pass over the data, or what is left of it after a resume."""
+        call = self.runner.call_hook
+        call("before_train_epoch")
+        self.runner.model.train()
+        for idx, data_batch in enumerate(self.dataloader, start=self._consumed):
+            self.run_iter(idx, data_batch)
+        self._ending_epoch = 1
+        call("after_train_epoch")
+        self._ending_epoch = 0
+        self._epoch += 1
+        self._consumed = self._taken = 0
+
+
+@LOOPS.register_module()
+class IterBasedTrainLoop(TrainLoop):
+    """Train for a number of iterations, passing over the data as often as that takes.
+
+    Parameters
+    ----------
+    runner : RunnerLike
+        What runs the loop.
+    dataloader : dict or iterable
+        The loader, or the configuration of one.
+    max_iters : int
+        Iterations to do.
+    val_begin : int, default 1
+        The first iteration after which to validate.
+    val_interval : int, default 1000
+        Iterations between two validations; the last iteration is always validated.
+    dynamic_intervals : list of (int, int), optional
+        From which iteration on which interval holds.
+    """
+
+    def __init__(
+        self,
+        runner: RunnerLike,
+        dataloader: Any,
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int = 1000,
+        dynamic_intervals: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
+        self._max_iters = _whole("max_iters", max_iters)
+
+    @property
+    def max_epochs(self) -> int:
+        """One: the run is one epoch to the hooks that count them."""
+        return 1
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations to do."""
+        return self._max_iters
+
+    def run(self) -> nn.Module:
+        """Train and validate to the end; return the model."""
+        call = self.runner.call_hook
+        call("before_train")
+        call("before_train_epoch")
+        self.runner.model.train()
+        batches = self._batches()
+        while self._iter < self._max_iters and not self.stop_training:
+            self.run_iter(self._iter, next(batches))
+            self.validate_if_due(self._iter, self._iter == self._max_iters)
+        call("after_train_epoch")
+        call("after_train")
+        return self.runner.model
+
+    def _batches(self) -> Iterator[Any]:
+        """Give batches without end, a new order in every pass."""
+        sampler = getattr(self.dataloader, "sampler", None)
+        while True:
+            # a run that was saved at the end of a pass has nothing left of it
+            resumed = self._consumed > 0
+            if sampler is not None and hasattr(sampler, "set_epoch"):
+                sampler.set_epoch(self._epoch)
+            yield from self.dataloader
+            if self._consumed == 0 and not resumed:
+                raise ValueError("the training data loader gives no batch; is its dataset empty?")
+            self._epoch += 1
+            self._consumed = self._taken = 0
+
+
+def _whole(name: str, value: int) -> int:
+    if value != int(value) or value < 0:
+        raise ValueError(f"{name} must be a whole number of 0 or more, got {value!r}")
+    return int(value)

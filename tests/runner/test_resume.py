@@ -1,0 +1,87 @@
+"""A run that was stopped and goes on ends where an unbroken one does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from engine_runner import Runner
+from engine_runner.hooks import Hook, RunnerLike
+from tests.runner.toys import run_cfg
+
+
+class Stop(Exception):  # noqa: N818  # no error
+    """Raised in the middle of a run."""
+
+
+class StopAt(Hook):
+    """Ends a run after so many iterations."""
+
+    priority = "LOWEST"
+
+    def __init__(self, iterations: int) -> None:
+        self.iterations = iterations
+
+    def after_train_iter(
+        self, runner: RunnerLike, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if runner.iter + 1 == self.iterations:
+            raise Stop
+
+
+def every_iteration(**changes: Any) -> dict[str, Any]:
+    hook = {"type": "CheckpointHook", "interval": 1, "by_epoch": False}
+    return {"checkpoint": hook, "logger": {"type": "LoggerHook", "interval": 1}}
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 6, 11])
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_resumed_equals_unbroken(tmp_path: Path, stop: int, by_epoch: bool) -> None:
+    train_cfg = {"max_epochs": 4} if by_epoch else {"max_iters": 12, "val_interval": 3}
+    changes: dict[str, Any] = {"train_cfg": train_cfg, "default_hooks": every_iteration()}
+    unbroken = Runner(**run_cfg(tmp_path / "whole", **changes))
+    unbroken.train()
+    broken = Runner(**run_cfg(tmp_path / "broken", **changes, custom_hooks=[StopAt(stop)]))
+    with pytest.raises(Stop):
+        broken.train()
+    resumed = Runner(**run_cfg(tmp_path / "broken", **changes, resume=True))
+    resumed.train()
+    assert resumed.iter == 12
+    assert same(resumed.model, unbroken.model)
+    seen = [*broken.model.seen, *resumed.model.seen]  # type: ignore[misc]  # the toy's own list
+    assert seen == unbroken.model.seen
+
+
+def test_nothing_to_resume_from_starts_anew(tmp_path: Path) -> None:
+    runner = Runner(**run_cfg(tmp_path, resume=True))
+    runner.train()
+    assert runner.iter == 12
+
+
+def test_weights_alone_are_no_training_state(tmp_path: Path) -> None:
+    first = Runner(**run_cfg(tmp_path / "a"))
+    first.train()
+    torch.save({"state_dict": first.model.state_dict()}, tmp_path / "weights.pth")
+    changes: dict[str, Any] = {"load_from": str(tmp_path / "weights.pth")}
+    with pytest.raises(ValueError, match=r"no training state.*load_from"):
+        Runner(**run_cfg(tmp_path / "b", **changes, resume=True)).train()
+    runner = Runner(
+        **run_cfg(tmp_path / "c", **changes, train_cfg={"max_epochs": 0}, param_scheduler=None)
+    )
+    runner.train()
+    assert same(runner.model, first.model)
+
+
+def test_other_schedules_than_the_checkpoint_holds(tmp_path: Path) -> None:
+    Runner(**run_cfg(tmp_path)).train()
+    with pytest.raises(ValueError, match="1 parameter schedulers and this run has 0"):
+        Runner(**run_cfg(tmp_path, resume=True, param_scheduler=None)).train()
