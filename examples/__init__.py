@@ -1,0 +1,1 @@
+"""Examples: each folder holds a configuration and what it names."""

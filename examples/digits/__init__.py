@@ -1,0 +1,1 @@
+"""Scanned handwritten digits, told apart by a small convolutional network."""
