@@ -1,0 +1,1 @@
+"""Benchmarks: each module compares contenders interleaved in one run, by the harness."""

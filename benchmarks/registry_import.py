@@ -1,0 +1,49 @@
+"""What importing the package costs above importing engine-config alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+
+from benchmarks import harness
+
+
+class Import:
+    """Times the import of a module in a fresh interpreter, without the interpreter's own start.
+
+    The modules are compiled beforehand, as those of an installed package are.
+    """
+
+    def __init__(self, module: str) -> None:
+        code = f"from time import perf_counter as t; a = t(); import {module}; print(t() - a)"
+        self._command = [sys.executable, "-c", code]
+        self._folder = tempfile.TemporaryDirectory()
+        self._env = {**os.environ, "PYTHONPYCACHEPREFIX": self._folder.name}
+        self._env.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def sample(self, repeats: int) -> float:
+        """Import so many times; return the seconds all of them took."""
+        return sum(self._seconds() for _ in range(repeats))
+
+    def close(self) -> None:
+        """Remove what was compiled."""
+        self._folder.cleanup()
+
+    def _seconds(self) -> float:
+        return float(subprocess.check_output(self._command, env=self._env))
+
+
+if __name__ == "__main__":
+    raise SystemExit(
+        harness.main(
+            "Importing",
+            {
+                "engine_config": lambda: Import("engine_config"),
+                "engine_registry": lambda: Import("engine_registry"),
+            },
+            reference="engine_config",
+            at_most={"engine_registry": 1.3},
+        )
+    )
