@@ -1,0 +1,24 @@
+"""Settings of Sphinx."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+
+project = "engine"
+author = "Engine Developers"
+project_copyright = author
+version = release = installed_version("engine-runner")
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = "engine"
+
+napoleon_google_docstring = False
+# Attributes are documented where they are annotated; a second target for each would clash.
+napoleon_use_ivar = True
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": False}
