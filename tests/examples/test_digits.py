@@ -15,14 +15,18 @@ import pytest
 import torch
 
 from engine_config import Config
+from engine_runner.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "examples/digits/config.py"
 ENGINE = [sys.executable, "-m", "engine_runner"]
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
 
 
 def engine(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -89,16 +93,28 @@ def test_overrides_and_resume(tmp_path: Path) -> None:
     assert Config.fromfile(tmp_path / "config.py").optim_wrapper.optimizer.lr == 0.02
 
 
-def test_two_processes(tmp_path: Path) -> None:
+def test_two_processes_share_the_samples(tmp_path: Path) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(
+        f"_base_ = {str(ROOT / CONFIG)!r}\n"
+        "custom_imports = dict(imports=['examples.digits.components', 'tests.examples.seen'])\n"
+        "train_dataloader = dict(dataset=dict(type='SeenDigits'))\n"
+    )
+    work_dir = tmp_path / "work"
     done = run(
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "engine_runner", "train", CONFIG, "--work-dir", str(tmp_path),
-        "--launcher", "pytorch",
+        "-m", "engine_runner", "train", str(config), "--work-dir", str(work_dir),
+        "--launcher", "pytorch", SEEN_DIGITS=str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert accuracies(tmp_path)[-1] >= 0.97
-    # 1,437 samples in batches of 64 are 12 for each of two ranks
-    assert torch.load(tmp_path / "epoch_10.pth", weights_only=True)["meta"]["iter"] == 120
+    assert accuracies(work_dir)[-1] >= 0.97
+    read = [(tmp_path / f"rank{rank}").read_text().split() for rank in (0, 1)]
+    assert [len(numbers) for numbers in read] == [7200, 7200]
+    for start in range(0, 7200, 720):
+        epoch = [number for numbers in read for number in numbers[start : start + 720]]
+        assert len(set(epoch)) == 1440
+    # 1,440 samples in batches of 64 are 12 for each of two ranks
+    assert torch.load(work_dir / "epoch_10.pth", weights_only=True)["meta"]["iter"] == 120
 
 
 def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
@@ -132,19 +148,40 @@ def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
         (["train", CONFIG, "--cfg-options", "model.type=DigitNett"], "nearest names: 'DigitNet'"),
         (["train", CONFIG, "--cfg-options", "model.widht=3"], "did you mean 'width'?"),
         (["train", CONFIG, "--cfg-options", "train_cfg.max_epoch=3"], "'max_epochs'"),
+        (["train", CONFIG, "--cfg-options", "train_dataloader.batch_size=0"], "batch_size=0"),
+        (["train", CONFIG, "--cfg-options", "train_cfg.max_epochs=-1"], "schedule.py:1"),
+        (
+            ["train", CONFIG, "--cfg-options", "randomness.sed=3"],
+            "unknown keys sed; it takes seed",
+        ),
+        (["train", CONFIG, "--cfg-options", "~train_dataloader"], "train_dataloader is not: give"),
+        (["train", CONFIG, "--launcher", "pytorch"], "the environment lacks RANK, WORLD_SIZE"),
+        (["train", CONFIG, "--resume", "LICENSE"], "LICENSE is no checkpoint"),
+        (["test", "examples/lm/config.py", "LICENSE"], "given no test_dataloader"),
         (["test", CONFIG, "LICENSE"], "LICENSE is no checkpoint"),
         (["test", CONFIG, "nowhere.pth"], "there is no checkpoint nowhere.pth"),
     ],
 )
 def test_a_mistake_is_told_without_a_traceback(
-    arguments: list[str], said: str, tmp_path: Path
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    work_dir = ["--work-dir", str(tmp_path)]
-    at = arguments.index("--cfg-options") if "--cfg-options" in arguments else len(arguments)
-    done = engine(*arguments[:at], *work_dir, *arguments[at:])
+    monkeypatch.chdir(ROOT)
+    verb, *others = arguments
+    assert main([verb, "--work-dir", str(tmp_path), *others]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("engine: error:") or "did you mean" in error
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_mistake_ends_the_command_with_2() -> None:
+    done = engine("train", CONFIG, "--cfg-options", "model.widht=3")
     assert done.returncode == 2
-    assert "engine: error:" in done.stderr
-    assert said in done.stderr
+    assert "did you mean 'width'?" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -108,6 +108,7 @@ class BaseRunner:
         self._resume = resume
         self._auto_scale_lr = auto_scale_lr
         self._prepared = False
+        self._scheduled = False
         self._loaded = False
 
     # ------------------------------------------------------------------ state
@@ -237,16 +238,26 @@ class BaseRunner:
         RuntimeError
             If the runner was given nothing to train with.
         """
-        loop = self.train_loop
-        self._prepare(training=True)
-        # built before the first iteration: what is wrong with it shows now
-        _ = self.val_loop
+        loop = self.set_up_training()
         self.call_hook("before_run")
         self.load_or_resume()
         self.optim_wrapper.initialize_count_status(self.model, loop.iter, loop.max_iters)
         model: nn.Module = loop.run()
         self.call_hook("after_run")
         return model
+
+    def set_up_training(self) -> TrainLoop:
+        """Build all that `train` needs, so that what is wrong with it shows before it starts.
+
+        Raises
+        ------
+        RuntimeError
+            If the runner was given nothing to train with.
+        """
+        loop = self.train_loop
+        self._prepare(training=True)
+        _ = self.val_loop
+        return loop
 
     def val(self) -> dict[str, float]:
         """Validate once and return the metrics.
@@ -289,7 +300,8 @@ class BaseRunner:
             self._prepared = True
         elif training and self.optim_wrapper is None:
             self.optim_wrapper = self._optim_wrapper(self.model)
-        if training:
+        if training and not self._scheduled:
+            self._scheduled = True
             self.param_schedulers = builders.as_param_schedulers(
                 self._phases.param_scheduler, self.optim_wrapper, self.train_loop
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from torch import nn
@@ -59,14 +60,14 @@ def as_strategy(launcher: str, model_wrapper_cfg: Mapping[str, Any] | None) -> S
         return SingleDeviceStrategy()
     if model_wrapper_cfg is None:
         return DDPStrategy()
-    settings = dict(model_wrapper_cfg)
+    settings = copy(model_wrapper_cfg)
     return DDPStrategy(lambda model: build_as(MODEL_WRAPPERS, settings, nn.Module, module=model))
 
 
 def as_model(value: Any, data_preprocessor: Any) -> nn.Module:
     """Return a model with its steps, from one, from a plain module, or from a configuration."""
     if isinstance(value, Mapping) and data_preprocessor is not None:
-        value = {"data_preprocessor": data_preprocessor, **value}
+        value = _with_default(value, data_preprocessor=data_preprocessor)
     return as_step_model(build_as(MODELS, value, nn.Module))
 
 
@@ -127,14 +128,14 @@ def _length(dataloader: Any) -> int | None:
 def as_loop(value: Any, default_type: str, runner: RunnerLike, **parts: Any) -> BaseLoop:
     """Return a loop from one, or from a configuration that need not name its type."""
     if isinstance(value, Mapping):
-        value = {"type": default_type, **value}
+        value = _with_default(value, type=default_type)
     return build_as(LOOPS, value, BaseLoop, runner=runner, **parts)
 
 
 def as_train_loop(value: Any, runner: RunnerLike, dataloader: Any) -> TrainLoop:
     """Return a training loop; ``by_epoch`` chooses between the two where no type is named."""
     if isinstance(value, Mapping) and "type" not in value:
-        value = dict(value)
+        value = copy(value)
         by_epoch = value.pop("by_epoch", "max_iters" not in value)
         value["type"] = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
     loop = build_as(LOOPS, value, BaseLoop, runner=runner, dataloader=dataloader)
@@ -156,7 +157,7 @@ def as_hook_list(default_hooks: Mapping[str, Any] | None, custom_hooks: Any) -> 
 def add_hook(hooks: HookList, value: Any, priority: Any = None) -> None:
     """Add one hook; a configuration may hold its ``priority``."""
     if isinstance(value, Mapping):
-        value = dict(value)
+        value = copy(value)
         configured = value.pop("priority", None)
         priority = configured if priority is None else priority
     hooks.add(build_as(HOOKS, value, Hook), priority)
@@ -165,7 +166,7 @@ def add_hook(hooks: HookList, value: Any, priority: Any = None) -> None:
 def as_log_processor(value: Any) -> LogProcessor:
     """Return a log processor; a configuration need not name its type."""
     if value is None or isinstance(value, Mapping):
-        value = {"type": "LogProcessor", **(value or {})}
+        value = _with_default({} if value is None else value, type="LogProcessor")
     return build_as(LOG_PROCESSORS, value, LogProcessor)
 
 
@@ -174,5 +175,13 @@ def as_visualizer(value: Any, name: str, save_dir: str) -> Visualizer:
     if value is None:
         value = {"vis_backends": [{"type": "LocalVisBackend"}]}
     if isinstance(value, Mapping):
-        value = {"type": "Visualizer", "name": name, "save_dir": save_dir, **value}
+        value = _with_default(value, type="Visualizer", name=name, save_dir=save_dir)
     return build_as(VISUALIZERS, value, Visualizer)
+
+
+def _with_default(value: Mapping[str, Any], **defaults: Any) -> Any:
+    """Return a copy that has more; a copy knows, as the original, where it was written."""
+    completed: Any = copy(value)
+    for key, default in defaults.items():
+        completed.setdefault(key, default)
+    return completed

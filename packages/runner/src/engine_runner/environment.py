@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -37,6 +37,19 @@ class Randomness:
     diff_rank_seed: bool = False
     deterministic: bool = False
 
+    @classmethod
+    def from_cfg(cls, cfg: Mapping[str, Any] | None) -> Randomness:
+        """Take the parameters from a configuration.
+
+        Raises
+        ------
+        ValueError
+            For any other key.
+        """
+        settings = dict(cfg or {})
+        _refuse_unknown("randomness", settings, *(field.name for field in fields(cls)))
+        return cls(**settings)
+
     def apply(self) -> int:
         """Seed every generator; return the seed that all ranks share."""
         seed = sync_random_seed() if self.seed is None else self.seed
@@ -62,18 +75,20 @@ def setup_environment(strategy: Strategy, launcher: str, env_cfg: Mapping[str, A
     ValueError
         For any other key.
     """
-    known = {"cudnn_benchmark", "dist_cfg", "mp_cfg", "resource_limit"}
-    if unknown := set(env_cfg) - known:
-        raise ValueError(
-            f"env_cfg has unknown keys {', '.join(sorted(unknown))}; it takes "
-            f"{', '.join(sorted(known))}"
-        )
+    _refuse_unknown("env_cfg", env_cfg, "cudnn_benchmark", "dist_cfg", "mp_cfg", "resource_limit")
     if env_cfg.get("cudnn_benchmark"):
         torch.backends.cudnn.benchmark = True
     _set_multiprocessing(**env_cfg.get("mp_cfg", {}))
     if "resource_limit" in env_cfg:
         _raise_open_files(int(env_cfg["resource_limit"]))
     strategy.setup_environment(launcher, env_cfg.get("dist_cfg"))
+
+
+def _refuse_unknown(name: str, given: Iterable[str], *known: str) -> None:
+    if unknown := sorted(set(given) - set(known)):
+        raise ValueError(
+            f"{name} has unknown keys {', '.join(unknown)}; it takes {', '.join(known)}"
+        )
 
 
 def _set_multiprocessing(

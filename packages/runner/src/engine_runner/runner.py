@@ -129,7 +129,7 @@ class Runner(BaseRunner):
         config = cfg if isinstance(cfg, Config) else Config(dict(cfg or {}))
         strategy = builders.as_strategy(launcher, config.get("model_wrapper_cfg"))
         setup_environment(strategy, launcher, env_cfg or {})
-        seed = Randomness(**(randomness or {})).apply()
+        seed = Randomness.from_cfg(randomness).apply()
         timestamp = run_timestamp()
         name = _experiment_name(experiment_name, config, timestamp)
         if default_scope is not None:

@@ -21,15 +21,20 @@ from engine_dist import (
     get_world_size,
     set_rng_state,
 )
+from engine_dist.checkpoint import CheckpointError
 from engine_dist.strategies import Strategy
 from engine_runner.logging import MessageHub
 from engine_runner.loops import TrainLoop
 
-__all__ = ["TrainingParts", "capture", "restore"]
+__all__ = ["ResumeError", "TrainingParts", "capture", "restore"]
 
 logger = logging.getLogger("engine.runner")
 
 Schedulers = Sequence[Any] | Mapping[str, Sequence[Any]]
+
+
+class ResumeError(CheckpointError, ValueError):
+    """A checkpoint that can be read, but that this run cannot go on from."""
 
 
 class TrainingParts(Protocol):
@@ -90,11 +95,11 @@ def restore(
 
     Raises
     ------
-    ValueError
+    ResumeError
         If the checkpoint holds no training state, or that of other schedules.
     """
     if "meta" not in state or "iter" not in state["meta"]:
-        raise ValueError(
+        raise ResumeError(
             "the checkpoint holds weights but no training state (no meta['iter']); "
             "use load_from to start from weights"
         )
@@ -134,7 +139,7 @@ def _restore_schedulers(schedulers: Schedulers, states: Any) -> None:
             _restore_schedulers(members, states[name])
         return
     if len(schedulers) != len(states):
-        raise ValueError(
+        raise ResumeError(
             f"the checkpoint holds {len(states)} parameter schedulers and this run has "
             f"{len(schedulers)}; resume with the param_scheduler that the run was started with"
         )

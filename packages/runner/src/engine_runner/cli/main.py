@@ -10,7 +10,7 @@ from engine_config import ConfigError
 from engine_registry import RegistryError
 from engine_runner import __version__
 from engine_runner.cli import check, test, train
-from engine_runner.cli.mistakes import UserMistake
+from engine_runner.cli.mistakes import UserMistake, text_of
 
 __all__ = ["main"]
 
@@ -51,10 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, RegistryError, UserMistake) as error:
         if options.debug:
             raise
-        print(f"engine: error: {_text(error)}", file=sys.stderr)
+        print(f"engine: error: {text_of(error)}", file=sys.stderr)
         return 2
     return 0
-
-
-def _text(error: BaseException) -> str:
-    return "\n".join([str(error), *getattr(error, "__notes__", ())])

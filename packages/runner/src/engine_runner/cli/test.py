@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from engine_config import ConfigError
 from engine_dist import is_main_process
 from engine_dist.checkpoint import CheckpointError
-from engine_runner.cli.mistakes import as_mistakes
+from engine_registry import RegistryError
+from engine_runner.cli.mistakes import as_mistakes, setting_up
 from engine_runner.cli.options import add_config_options, add_run_options, read_config
 from engine_runner.runner import Runner
 
@@ -30,7 +32,9 @@ def run(options: argparse.Namespace) -> None:
     cfg = read_config(options)
     cfg.load_from = options.checkpoint
     cfg.resume = False
-    runner = Runner.from_cfg(cfg)
+    with setting_up(ConfigError, RegistryError):
+        runner = Runner.from_cfg(cfg)
+        _ = runner.test_loop
     with as_mistakes(CheckpointError):
         metrics = runner.test()
     if is_main_process():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from engine_config import ConfigError
 from engine_dist.checkpoint import CheckpointError
 from engine_optim import OptimError
-from engine_runner.cli.mistakes import as_mistakes
+from engine_registry import RegistryError
+from engine_runner.cli.mistakes import as_mistakes, setting_up
 from engine_runner.cli.options import add_config_options, add_run_options, read_config
 from engine_runner.runner import Runner
 
@@ -38,6 +40,8 @@ def run(options: argparse.Namespace) -> None:
     if options.resume is not None:
         cfg.resume = True
         cfg.load_from = None if options.resume == "auto" else options.resume
-    runner = Runner.from_cfg(cfg)
+    with setting_up(ConfigError, RegistryError):
+        runner = Runner.from_cfg(cfg)
+        runner.set_up_training()
     with as_mistakes(CheckpointError, OptimError):
         runner.train()

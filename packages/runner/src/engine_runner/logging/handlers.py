@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 import logging.handlers
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,10 +49,21 @@ class TerminalHandler(logging.Handler):
             self.handleError(record)
 
 
+class OutputHandler(logging.Handler):
+    """Writes to what is standard output at each line; notebooks and tests replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        try:
+            print(self.format(record), flush=True)
+        except Exception:
+            self.handleError(record)
+
+
 def console_handler(level: int | str) -> logging.Handler:
     """Return a handler for this process's standard output."""
     console = terminal()
-    handler = TerminalHandler(console) if console else logging.StreamHandler(sys.stdout)
+    handler = TerminalHandler(console) if console else OutputHandler()
     handler.setLevel(level)
     handler.setFormatter(LineFormatter("%m/%d %H:%M:%S"))
     return handler

@@ -1,0 +1,68 @@
+"""One run on two processes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine_dist.testing import ProcessPool
+from engine_dist.wrappers import MMDistributedDataParallel
+from engine_runner import Runner
+from tests.runner.toys import SIZE, run_cfg
+
+
+def train(folder: str) -> tuple[list[list[int]], Tensor, float]:
+    # an epoch of 12 samples is two batches of 3 a process
+    cfg = run_cfg(Path(folder), launcher="pytorch")
+    cfg["train_dataloader"]["batch_size"] = 3
+    runner = Runner(**cfg)
+    runner.train()
+    assert isinstance(runner.model, MMDistributedDataParallel)
+    inner = runner.model.module
+    return inner.seen, inner.linear.weight.detach().clone(), runner.val()["error"]
+
+
+def test_two_processes_end_equal_and_share_the_samples(pool2: ProcessPool, tmp_path: Path) -> None:
+    (seen0, weight0, error0), (seen1, weight1, error1) = pool2.run(train, str(tmp_path))
+    assert torch.equal(weight0, weight1)
+    assert error0 == error1
+    assert len(seen0) == len(seen1) == 8
+    for epoch in range(4):
+        part = slice(2 * epoch, 2 * epoch + 2)
+        samples = [i for seen in (seen0, seen1) for batch in seen[part] for i in batch]
+        assert sorted(samples) == list(range(SIZE))
+
+
+def test_the_same_global_batches_on_one_process(pool2: ProcessPool, tmp_path: Path) -> None:
+    (_, weight, error), _ = pool2.run(train, str(tmp_path / "two"))
+    cfg = run_cfg(tmp_path / "one")
+    cfg["train_dataloader"]["batch_size"] = 6
+    runner = Runner(**cfg)
+    runner.train()
+    alone = runner.model.linear.weight  # type: ignore[union-attr]  # the toy's own layer
+    torch.testing.assert_close(alone, weight, rtol=0, atol=1e-6)
+    assert runner.val()["error"] == pytest.approx(error, abs=1e-6)
+
+
+def resume_with_other_data(folder: str) -> int:
+    runner = Runner(**run_cfg(Path(folder), launcher="pytorch", resume=True))
+    runner.train()
+    return runner.iter
+
+
+def test_going_on_with_two_processes_from_one(pool2: ProcessPool, tmp_path: Path) -> None:
+    Runner(**run_cfg(tmp_path, train_cfg={"max_epochs": 2})).train()
+    # two epochs of 3 iterations alone, then two of 2 iterations on two processes
+    assert pool2.run(resume_with_other_data, str(tmp_path)) == [10, 10]
+
+
+def test_one_folder_for_one_run(pool2: ProcessPool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        pool2.run(train, folder)
+        (log,) = Path(folder).glob("*/*.log")
+        assert log.with_suffix("").name == log.parent.name
+        assert len(list(Path(folder).glob("epoch_*.pth"))) == 4
