@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 from tests.workspace.tree import PACKAGES, ROOT, environments
 
@@ -18,8 +19,31 @@ def test_it_can_be_run() -> None:
     subprocess.run(["bash", "-n", str(RUN)], check=True)
 
 
-def test_it_ends_with_the_test_command_of_the_readme() -> None:
-    assert TEXT.rstrip().splitlines()[-1] == "hatch run test"
+def test_it_ends_with_what_the_test_command_of_the_readme_printed() -> None:
+    assert "stage tests hatch run test\n" in TEXT
+    assert TEXT.rstrip().splitlines()[-1] == 'cat "$logs/passed/tests"'
+
+
+def test_what_failed_fails_it(tmp_path: Path) -> None:
+    """Run the script where ``hatch`` is a command that fails at one stage."""
+    fake = tmp_path / "hatch"
+    fake.write_text('#!/bin/sh\necho "said by $*"\n[ "$*" != "run lint" ]\n')
+    fake.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", str(RUN)]
+    done = subprocess.run(
+        command, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "==> lint: FAILED" in done.stdout
+    assert "==> types: passed" in done.stdout
+    assert done.stdout.rstrip().endswith("in all: lint")
+    fake.write_text('#!/bin/sh\necho "said by $*"\n')
+    done = subprocess.run(
+        command, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stdout.rstrip().endswith("said by run test")
 
 
 def test_it_tests_each_package_alone() -> None:
