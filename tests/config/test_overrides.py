@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine_config import Config, ConfigOverrideError, DictAction, apply_overrides
+from engine_config import (
+    Config,
+    ConfigImportError,
+    ConfigOverrideError,
+    DictAction,
+    apply_overrides,
+)
 from engine_config.cli import main
 
 
@@ -96,3 +103,23 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == f"{file}:1  (in force)\n"
     assert main(["get", str(file), "a.c"]) == 2
     assert "the config has no 'a.c'" in capsys.readouterr().err
+
+
+def test_overridden_custom_imports_are_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asked_by_override.py").write_text("done = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg = Config({"custom_imports": {"imports": ["json"]}})
+    apply_overrides(cfg, ["custom_imports.imports=[asked_by_override]"])
+    assert sys.modules["asked_by_override"].done
+    with pytest.raises(ConfigImportError, match=r"--cfg-options custom_.*names 'nowhere_at_all'"):
+        apply_overrides(cfg, ["custom_imports.imports+=[nowhere_at_all]"])
+
+
+def test_an_untrusted_config_imports_nothing_for_an_override(tmp_path: Path) -> None:
+    file = tmp_path / "config.py"
+    file.write_text("custom_imports = dict(imports=['nowhere_at_all'])\n")
+    cfg = Config.fromfile(file, trusted=False)
+    apply_overrides(cfg, ["custom_imports.imports+=[json]"])
+    assert cfg.custom_imports.imports == ["nowhere_at_all", "json"]

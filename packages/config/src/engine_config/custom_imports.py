@@ -8,6 +8,7 @@ from typing import Any
 
 from engine_config.config_dict import ConfigDict
 from engine_config.errors import ConfigImportError
+from engine_config.origins import Origin
 from engine_config.sources import Source
 
 logger = logging.getLogger("engine.config")
@@ -23,12 +24,22 @@ def import_custom(source: Source, cfg: ConfigDict) -> None:
     """
     if "custom_imports" not in cfg:
         return
-    settings = cfg["custom_imports"]
     setter = source.setter("custom_imports")
     if setter is not None and (setter.kind not in ("python", "lazy") or not setter.trusted):
         logger.warning("%s is data: its custom_imports are not imported", setter.file)
         return
     origin = setter.locate(("custom_imports",)) if setter is not None else None
+    import_listed(cfg["custom_imports"], origin)
+
+
+def import_listed(settings: Any, origin: Origin | None) -> None:
+    """Import what a value of ``custom_imports`` lists; ``origin`` is for messages.
+
+    Raises
+    ------
+    ConfigImportError
+        As `import_custom`.
+    """
     names: Any = settings.get("imports") if isinstance(settings, dict) else None
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
