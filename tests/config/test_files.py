@@ -26,17 +26,7 @@ from engine_config import (
     origin_of,
     path_of,
 )
-
-
-def write(folder: Path, **files: str) -> Path:
-    """Write files, ``name__suffix=text``, and return the first."""
-    paths = []
-    for name, text in files.items():
-        path = folder / name.replace("__", ".")
-        path.write_text(text, encoding="utf-8")
-        paths.append(path)
-    return paths[0]
-
+from tests.config.writing import write
 
 BASE = """model = dict(type='Net', depth=18, head=dict(type='Head', classes=10))
 steps = [8, 11]
