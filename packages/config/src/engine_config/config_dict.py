@@ -168,15 +168,16 @@ class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
         if not isinstance(other, dict):
             return NotImplemented
         new = self.copy()
-        new.update(other)
+        for key, value in raw_items(other):
+            old = dict.get(self, key)
+            both = isinstance(old, ConfigDict) and isinstance(value, dict)
+            new[key] = old | value if both else value
         return new
 
     def __ror__(self, other: Any) -> Any:
         if not isinstance(other, dict):
             return NotImplemented
-        new = type(self)(other)
-        new.update(self)
-        return new
+        return type(self)(other) | self
 
     def __eq__(self, other: object) -> bool:
         return dict.__eq__(self, other)

@@ -26,10 +26,11 @@ class Record:
     trusted: bool = True
     source: Source | None = None
 
-    def chain(self, path: Path) -> list[Origin]:
+    def chain(self, path: Path, alone: bool = False) -> list[Origin]:
         """Return the places of the files that set the value at a path, the last one in force.
 
-        Where a value was not written out by itself, the place of what it is in stands for it.
+        Where a value was not written out by itself, the place of what it is in stands for it;
+        with ``alone`` there is none then.
         """
         if self.source is None:
             return []
@@ -38,6 +39,8 @@ class Record:
         for key in path:
             inner = place.find([key])
             if inner is None:
+                if alone:
+                    return []
                 break
             place, spots = inner, inner.spots or spots
         return [Origin(*spot) for spot in spots]
@@ -133,10 +136,11 @@ def chain_of(node: object, path: Path) -> list[Origin]:
     mark = mark_of(node)
     if mark is None:
         return []
-    places = mark.record.chain((*mark.path, *path))
-    for length in range(1, len(path) + 1):
-        places = [*places, *mark.changes.get(path[:length], ())]
-    return list(places)
+    parts = (path[:length] for length in range(1, len(path) + 1))
+    changed = [origin for part in parts for origin in mark.changes.get(part, ())]
+    # what was set later and never written out is no matter of the files
+    written: list[Origin] = mark.record.chain((*mark.path, *path), alone=bool(changed))
+    return written + changed
 
 
 def origin_of(node: object, key: Any = None) -> Origin | None:
