@@ -158,11 +158,11 @@ def test_what_fits_and_what_does_not(caplog: pytest.LogCaptureFixture) -> None:
     assert torch.equal(model.state_dict()["0.weight"], torch.full((3, 2), 5.0))
     with pytest.raises(StateMismatchError, match=r"1\.bias +missing"):
         load_state_dict(model, state, strict=True)
-    with pytest.raises(StateMismatchError, match="only 0 of the 4 tensors"):
+    with pytest.raises(StateMismatchError, match="under half of the model is in the checkpoint"):
         load_state_dict(model, {"other": torch.ones(1)})
     state["0.weight"] = torch.ones(4, 4)
     with pytest.raises(
-        StateMismatchError, match=r"0\.weight \(\(4, 4\) in the checkpoint, \(3, 2\)"
+        StateMismatchError, match=r"0\.weight +mismatched +\(4, 4\) +\(3, 2\)"
     ):
         load_state_dict(model, state, strict=True)
 
