@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import keyword
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_config import Config
+from engine_config import Config, LazyAttr, LazyObject
 from engine_config.config_mapping import RESERVED_KEYS as RESERVED
 
 names = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True).filter(
@@ -61,3 +63,56 @@ def test_long_values_take_several_lines() -> None:
     assert lines[0] == "model = dict("
     assert "    layers=[" in lines
     assert max(map(len, lines)) <= 99
+
+
+thirdparty = st.sampled_from(["thirdparty.nets", "thirdparty.nets.deep", "other"])
+lazies = (
+    st.builds(LazyObject, thirdparty, st.sampled_from(["Net", "OrderedDict", "fn"]))
+    | st.builds(lambda module, name: LazyAttr(name, LazyObject(module)), thirdparty, names)
+    | st.sampled_from(
+        [LazyObject("collections", "OrderedDict"), LazyObject("fractions", "Fraction")]
+    )
+)
+lazy_trees = st.dictionaries(
+    names.filter(lambda n: n not in ("dict", "float")),
+    st.recursive(
+        leaves | lazies,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.lists(inner, max_size=3).map(tuple)
+            | st.dictionaries(names, inner, max_size=3)
+        ),
+        max_leaves=12,
+    ),
+    max_size=4,
+)
+
+
+@given(lazy_trees)
+def test_round_trip_of_the_lazy_style(tree: dict[str, Any]) -> None:
+    cfg = Config(tree)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "config.py")
+        cfg.dump(file)
+        again = Config.fromfile(file, import_custom_modules=False)
+    assert again == cfg
+    assert again.pretty_text == cfg.pretty_text
+
+
+def test_tools_that_print_ask_a_lazy_value_in_vain() -> None:
+    for value in (LazyObject("thirdparty", "Net"), LazyAttr("Net", LazyObject("thirdparty"))):
+        assert not hasattr(value, "_repr_html_")
+        assert not hasattr(value, "_ipython_display_")
+        assert value.attribute.dotpath == "thirdparty.Net.attribute"
+
+
+def test_a_key_that_is_no_name_and_values_that_repr_hides() -> None:
+    tree = {
+        "a": {"x y": 1, 3: 2, "class": 4, None: 5},
+        "f": [float("inf"), -float("inf")],
+        "s": {1},
+    }
+    cfg = Config(tree)
+    assert Config.fromstring(cfg.pretty_text, ".py") == cfg
+    text = Config({"n": float("nan")}).pretty_text
+    assert repr(Config.fromstring(text, ".py").n) == "nan"

@@ -161,9 +161,7 @@ def test_what_fits_and_what_does_not(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(StateMismatchError, match="under half of the model is in the checkpoint"):
         load_state_dict(model, {"other": torch.ones(1)})
     state["0.weight"] = torch.ones(4, 4)
-    with pytest.raises(
-        StateMismatchError, match=r"0\.weight +mismatched +\(4, 4\) +\(3, 2\)"
-    ):
+    with pytest.raises(StateMismatchError, match=r"0\.weight +mismatched +\(4, 4\) +\(3, 2\)"):
         load_state_dict(model, state, strict=True)
 
 
