@@ -255,6 +255,12 @@ class FactorScheduler(_ParamScheduler):
             values = [floor + factor * span for floor, span in zip(floors, spans, strict=False)]
         self._write(values)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state; from one of MMEngine's the initial values are found anew."""
+        super().load_state_dict(state_dict)
+        if "_spans" not in state_dict:
+            self._spans = None
+
     def _find_spans(self, groups: list[ParamGroup], t: int) -> list[float]:
         """Return (initial - floor) such that the values now are those of step ``t - 1``."""
         now = [_number(group[self.param_name]) for group in groups]

@@ -54,6 +54,10 @@ class TorchLR(_ParamScheduler):
         self.need_val_args = make is lr_scheduler.ReduceLROnPlateau  # type: ignore[misc]  # per kind
         self.monitor = monitor
         self.inner: Any = None
+        if last_step != -1:  # torch's releases differ in what last_epoch means to a first value
+            raise ScheduleError(
+                f"a schedule of torch continues by load_state_dict, not by last_step={last_step}"
+            )
         self._make = lambda: make(target, **kwargs)
         super().__init__(optimizer, "lr", begin, end, last_step, by_epoch, verbose)
 
@@ -64,8 +68,12 @@ class TorchLR(_ParamScheduler):
     def _begin(self) -> None:
         if self.inner is None and self.begin <= self._global_step < self.end:
             self.inner = self._make()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            self.last_step = 0
+            self.last_step += 1
             self._note()
+
+    def _initial_values(self, groups: list[dict[str, Any]], last_step: int) -> list[float]:
+        """Leave the groups alone: some of torch's schedules choose their initial value."""
+        return [group["lr"] for group in groups]
 
     def step(self, metrics: Mapping[str, Any] | None = None) -> None:
         """Go one step on; ``metrics`` is for the kind that watches a measurement."""

@@ -95,7 +95,7 @@ class AmpOptimWrapper(OptimWrapper):
             scaler.step(self.optimizer, **kwargs)
         scaler.update(scaler.get_scale() if self._fixed_scale else None)
         if self.on_scalar is not None:
-            self.report("train/loss_scale", _scale_tensor(scaler))
+            self.report("loss_scale", _scale_tensor(scaler))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the optimizer and, as ``loss_scaler``, of the scaler."""

@@ -34,7 +34,7 @@ class OptimWrapper(BaseOptimWrapper):
         Number of losses whose gradients make one step.
     clip_grad
         Arguments of torch's ``clip_grad_norm_``, or with ``type="value"`` of
-        ``clip_grad_value_``. The norm is reported as ``train/grad_norm``.
+        ``clip_grad_value_``. The norm is reported as ``grad_norm``.
     non_finite
         What to do about infinite gradients: ``"raise"``, ``"skip"``, a dict of the arguments of
         `NonFiniteGuard`, or None to look the other way.
@@ -151,7 +151,7 @@ class OptimWrapper(BaseOptimWrapper):
         assert self.clip is not None  # for the type checker: the caller asked
         norm = self.clip(params, self._sharded_clip)
         if norm is not None:
-            self.report("train/grad_norm", norm)
+            self.report("grad_norm", norm)
         return norm
 
     @contextmanager

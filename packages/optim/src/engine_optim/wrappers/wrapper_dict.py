@@ -174,7 +174,6 @@ class OptimWrapperDict(OptimWrapper):
 
 def _named(sink: ScalarSink, name: str) -> ScalarSink:
     def report(scalar: str, value: float | Tensor) -> None:
-        stage, _, rest = scalar.rpartition("/")
-        sink(f"{stage}/{name}.{rest}" if stage else f"{name}.{rest}", value)
+        sink(f"{name}.{scalar}", value)
 
     return report
