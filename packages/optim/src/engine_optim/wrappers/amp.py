@@ -34,7 +34,19 @@ class AmpOptimWrapper(OptimWrapper):
     cache_enabled
         Whether autocast keeps the weights that it casts within a forward pass.
     **kwargs
-        Arguments of `OptimWrapper`.
+        Arguments of `OptimWrapper`. An overflow is how a dynamic scale finds its size, so there
+        ``non_finite="raise"`` ends the run only after ``max_in_row`` of them, as ``"skip"`` does.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(2, 1)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> wrapper = AmpOptimWrapper(optimizer=optimizer, dtype="bfloat16")
+    >>> with wrapper.optim_context(model):
+    ...     loss = model(torch.ones(3, 2)).mean()
+    >>> loss.dtype
+    torch.bfloat16
+    >>> wrapper.update_params(loss)
     """
 
     valid_dtypes: ClassVar[tuple[str, ...]] = ("float16", "bfloat16", "float32", "float64")
@@ -61,8 +73,9 @@ class AmpOptimWrapper(OptimWrapper):
 
             kind = ShardedGradScaler
         self.loss_scaler = kind(device=device, enabled=enabled, **settings)
-        self._fixed_scale = isinstance(loss_scale, int | float)
-        self._unscaled = False
+        self._fixed_scale = float(loss_scale) if isinstance(loss_scale, int | float) else None
+        if enabled and self._fixed_scale is None and self.guard is not None:
+            self.guard.policy = "skip"
 
     def _device_type(self) -> str:
         for group in self.optimizer.param_groups:
@@ -93,7 +106,7 @@ class AmpOptimWrapper(OptimWrapper):
             scaler.unscale_(self.optimizer)
         if self.prepare_grads():
             scaler.step(self.optimizer, **kwargs)
-        scaler.update(scaler.get_scale() if self._fixed_scale else None)
+        scaler.update(self._fixed_scale)
         if self.on_scalar is not None:
             self.report("loss_scale", _scale_tensor(scaler))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 from engine_optim.errors import OptimError
@@ -51,7 +52,8 @@ class Clip:
     ) -> Tensor | None:
         """Clip the gradients; return the norm before, or None if clipped by value."""
         if self.kind == "value":
-            clip_grad_value_(params, **self.kwargs)
+            for bucket in _by_mesh(params).values():
+                clip_grad_value_(bucket, **self.kwargs)
             return None
         if sharded_clip is not None:
             kept = {k: v for k, v in self.kwargs.items() if k in ("max_norm", "norm_type")}
@@ -71,7 +73,7 @@ def clip_by_norm(
     Parameters with shards (DTensor), also on different meshes, and plain ones may be mixed.
     """
     norm = global_norm(params, norm_type, error_if_nonfinite, foreach)
-    for bucket in _by_mesh(params):
+    for bucket in _by_mesh(params).values():
         clip_grads_with_norm_(bucket, max_norm, norm, foreach)
     return norm
 
@@ -84,8 +86,11 @@ def global_norm(
 ) -> Tensor:
     """Return the norm of all gradients as one plain tensor with no dimension."""
     norms = [
-        _full(get_total_norm([_grad(p) for p in bucket], norm_type, False, foreach))
-        for bucket in _by_mesh(params)
+        _largest(grads, mesh)
+        if mesh is not None and norm_type == math.inf
+        else _full(get_total_norm(grads, norm_type, False, foreach))
+        for mesh, bucket in _by_mesh(params).items()
+        for grads in [[_grad(p) for p in bucket]]
     ]
     if not norms:
         return torch.tensor(0.0)
@@ -102,13 +107,27 @@ def global_norm(
     return total
 
 
-def _by_mesh(params: Iterable[Tensor]) -> list[list[Tensor]]:
+def _largest(grads: list[Tensor], mesh: Any) -> Tensor:
+    """Return the largest magnitude; torch has no such norm of the empty shards that ranks may hold.
+
+    Replicas do not disturb a maximum, so that every placement is served by the same reduction.
+    """
+    shards = [grad.to_local() for grad in grads]  # type: ignore[attr-defined]  # DTensors
+    norms = [shard.abs().max() for shard in shards if shard.numel()]
+    largest = torch.stack([shards[0].new_zeros(()), *norms]).max()
+    largest = largest.nan_to_num(math.inf, math.inf)  # a reduction may drop what is no number
+    for dim in range(mesh.ndim):
+        distributed.all_reduce(largest, distributed.ReduceOp.MAX, mesh.get_group(dim))
+    return largest
+
+
+def _by_mesh(params: Iterable[Tensor]) -> dict[Any, list[Tensor]]:
     """Group parameters so that one foreach call can take each group."""
     buckets: dict[Any, list[Tensor]] = {}
     for param in params:
         if param.grad is not None:
             buckets.setdefault(getattr(param.grad, "device_mesh", None), []).append(param)
-    return list(buckets.values())
+    return buckets
 
 
 def _grad(param: Tensor) -> Tensor:
