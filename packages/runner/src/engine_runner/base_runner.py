@@ -173,7 +173,8 @@ class BaseRunner:
                 "this runner cannot train: it was given no train_dataloader, train_cfg and "
                 "optim_wrapper"
             )
-        return builders.as_train_loop(phases.train_cfg, self, phases.train_dataloader)
+        with phases.naming("train_cfg", "train_dataloader"):
+            return builders.as_train_loop(phases.train_cfg, self, phases.train_dataloader)
 
     @cached_property
     def val_loop(self) -> BaseLoop | None:
@@ -181,10 +182,11 @@ class BaseRunner:
         phases = self._phases
         if phases.val_dataloader is None:
             return None
-        return builders.as_loop(
-            phases.val_cfg or {}, "ValLoop", self,
-            dataloader=phases.val_dataloader, evaluator=phases.val_evaluator,
-        )  # fmt: skip
+        with phases.naming("val_cfg", "val_dataloader", "val_evaluator"):
+            return builders.as_loop(
+                phases.val_cfg or {}, "ValLoop", self,
+                dataloader=phases.val_dataloader, evaluator=phases.val_evaluator,
+            )  # fmt: skip
 
     @cached_property
     def test_loop(self) -> BaseLoop:
@@ -194,10 +196,11 @@ class BaseRunner:
             raise RuntimeError(
                 "this runner cannot test: it was given no test_dataloader and test_evaluator"
             )
-        return builders.as_loop(
-            phases.test_cfg or {}, "TestLoop", self,
-            dataloader=phases.test_dataloader, evaluator=phases.test_evaluator,
-        )  # fmt: skip
+        with phases.naming("test_cfg", "test_dataloader", "test_evaluator"):
+            return builders.as_loop(
+                phases.test_cfg or {}, "TestLoop", self,
+                dataloader=phases.test_dataloader, evaluator=phases.test_evaluator,
+            )  # fmt: skip
 
     @property
     def train_dataloader(self) -> Any:
@@ -294,6 +297,10 @@ class BaseRunner:
         return metrics
 
     def _prepare(self, training: bool) -> None:
+        with self._phases.naming("optim_wrapper", "param_scheduler"):
+            self._prepare_parts(training)
+
+    def _prepare_parts(self, training: bool) -> None:
         if not self._prepared:
             prepared = self.strategy.prepare(self.model, self._optim_wrapper if training else None)
             self.model, self.optim_wrapper = prepared.model, prepared.optimizer

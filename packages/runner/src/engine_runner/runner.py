@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from engine_config import Config, ConfigDict
+from engine_config import Config, ConfigDict, is_trusted
 from engine_dist import is_main_process
 from engine_registry import RUNNERS, DefaultScope
 from engine_runner import builders
@@ -124,7 +124,7 @@ class Runner(BaseRunner):
         phases = Phases(
             train_dataloader, train_cfg, optim_wrapper, param_scheduler,
             val_dataloader, val_cfg, val_evaluator,
-            test_dataloader, test_cfg, test_evaluator,
+            test_dataloader, test_cfg, test_evaluator, is_trusted(cfg),
         )  # fmt: skip
         config = cfg if isinstance(cfg, Config) else Config(dict(cfg or {}))
         strategy = builders.as_strategy(launcher, config.get("model_wrapper_cfg"))
@@ -136,27 +136,28 @@ class Runner(BaseRunner):
             DefaultScope.get_instance(name, scope_name=default_scope)
         log_dir = str(Path(work_dir) / timestamp)
         Path(log_dir).mkdir(parents=True, exist_ok=True)
-        super().__init__(
-            strategy=strategy,
-            logger=MMLogger.get_instance(
-                name, log_file=str(Path(log_dir) / f"{timestamp}.log"), log_level=log_level
-            ),
-            message_hub=MessageHub.get_instance(name),
-            log_processor=builders.as_log_processor(log_processor),
-            visualizer=builders.as_visualizer(visualizer, name, log_dir),
-            model=builders.as_model(model, data_preprocessor),
-            phases=phases,
-            hooks=builders.as_hook_list(default_hooks, custom_hooks),
-            work_dir=work_dir,
-            log_dir=log_dir,
-            timestamp=timestamp,
-            experiment_name=name,
-            seed=seed,
-            cfg=config,
-            load_from=load_from,
-            resume=resume,
-            auto_scale_lr=auto_scale_lr,
-        )
+        with phases.naming():
+            super().__init__(
+                strategy=strategy,
+                logger=MMLogger.get_instance(
+                    name, log_file=str(Path(log_dir) / f"{timestamp}.log"), log_level=log_level
+                ),
+                message_hub=MessageHub.get_instance(name),
+                log_processor=builders.as_log_processor(log_processor),
+                visualizer=builders.as_visualizer(visualizer, name, log_dir),
+                model=builders.as_model(model, data_preprocessor),
+                phases=phases,
+                hooks=builders.as_hook_list(default_hooks, custom_hooks),
+                work_dir=work_dir,
+                log_dir=log_dir,
+                timestamp=timestamp,
+                experiment_name=name,
+                seed=seed,
+                cfg=config,
+                load_from=load_from,
+                resume=resume,
+                auto_scale_lr=auto_scale_lr,
+            )
         self.launcher = launcher
         self.dump_config()
 
