@@ -186,9 +186,8 @@ def test_a_state_goes_on() -> None:
 def test_a_state_with_other_groups_is_refused_and_nothing_changes() -> None:
     model = net()
     pairs: list[Any] = list(model.parameters())
-    saved = OptimWrapper(
-        torch.optim.SGD([{"params": pairs[:1], "lr": 0.5}, {"params": pairs[1:2]}], lr=0.1)
-    ).state_dict()
+    groups: list[dict[str, Any]] = [{"params": pairs[:1], "lr": 0.5}, {"params": pairs[1:2]}]
+    saved = OptimWrapper(torch.optim.SGD(groups, lr=0.1)).state_dict()
     wrapper = OptimWrapper(torch.optim.SGD([{"params": pairs}], lr=0.3, momentum=0.9))
     before = copy.deepcopy(wrapper.state_dict())
     with pytest.raises(
