@@ -37,9 +37,17 @@ class Deep(Net):
     pass
 
 
+class Other(Net):
+    pass
+
+
 @NETS.register_module()
-def double(x: int) -> int:
+def double(x: int = 1) -> int:
     return 2 * x
+
+
+def make_net() -> Net:
+    return Net()
 
 
 @pytest.mark.parametrize(
@@ -106,6 +114,17 @@ def test_a_constructors_error_keeps_its_type_and_says_where(tmp_path: Path) -> N
     assert first == f"while building 'Deep' of registry 'net' (model.inner, {file}:3)"
     assert second == f"while building 'Net' of registry 'net' (model, {file}:1)"
     assert "__init__" in traceback.format_tb(caught.value.__traceback__)[-1]
+
+
+def test_a_note_is_kept_and_said_where_python_does_not_print_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        NETS.build({"type": "Net", "depth": -1})
+    note = "while building 'Net' of registry 'net'"
+    printed = "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert caught.value.__notes__ == [note]
+    assert printed.count(note) == 1
 
 
 def test_an_unknown_name_says_where(tmp_path: Path) -> None:
@@ -198,6 +217,7 @@ def test_build_as_takes() -> None:
     assert build_as(NETS, net, Net) is net
     assert type(build_as(NETS, Deep, Net)) is Deep
     assert type(build_as(NETS, "Deep", Net)) is Deep
+    assert type(build_as(NETS, f"{__name__}.Other", Net)) is Other
     assert build_as(NETS, {"type": "Deep", "depth": 3}, Net, depth=4, inner=5).depth == 3
     assert build_as(NETS, Config({"type": "Deep"}), Net, inner=5).inner == 5
 
@@ -223,7 +243,9 @@ def test_build_as_takes_an_abstract_class() -> None:
         (int, "got the class int"),
         ([{"type": "Net"}], "got \\[{'type': 'Net'}\\]"),
         ({"type": "double", "x": 1}, "got int from {'type': 'double', 'x': 1}"),
-        ("collections.OrderedDict", "got OrderedDict from 'collections.OrderedDict'"),
+        ("collections.OrderedDict", "got 'collections.OrderedDict'"),
+        (f"{__name__}.double", "got int from "),
+        (f"{__name__}.make_net", "got '.*make_net'"),
     ],
 )
 def test_build_as_refuses_with_one_shape(value: Any, got: str) -> None:

@@ -59,6 +59,26 @@ class Twice(Passing):
         super().__init__(**kwargs)
 
 
+class Bare:
+    def __init__(self, bare: int = 1) -> None: ...
+
+
+class Direct(Bare, Saw):
+    def __init__(self, **kwargs: Any) -> None:
+        Saw.__init__(self, **kwargs)
+
+
+class Beyond(Bare, Saw):
+    def __init__(self, **kwargs: Any) -> None:
+        super(Bare, self).__init__(**kwargs)
+
+
+class Elsewhere(Bare):
+    def __init__(self, **kwargs: Any) -> None:
+        other = Net
+        other.__init__(self, **kwargs)  # type: ignore[arg-type]  # what only running it tells
+
+
 class Keeping(Net):
     def __init__(self, **kwargs: Any) -> None:
         self.kept = kwargs.pop("kept", None)
@@ -135,6 +155,9 @@ def test_wrongly_typed(more: dict[str, Any], wanted: str) -> None:
         (Passing, {"extra", "width"}, {"depth", "other"}),
         (ByName, {"width"}, {"depth", "extra"}),
         (Twice, {"other", "extra", "width"}, {"depth"}),
+        (Direct, {"runner", "teeth"}, {"bare"}),
+        (Beyond, {"runner", "teeth"}, {"bare"}),
+        (Elsewhere, {"depth", "anything"}, set()),
         (Keeping, {"kept", "anything", "width"}, set()),
         (dict, {"anything"}, set()),
         (nearest, {"number"}, {"nothing"}),

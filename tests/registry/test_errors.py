@@ -108,3 +108,22 @@ def test_a_class_that_was_not_registered(make_package: Make) -> None:
 def test_nearest_ignores_case_and_keeps_to_the_near() -> None:
     assert nearest("checkpointhook", ["CheckpointHook", "EMAHook"])[0] == "CheckpointHook"
     assert nearest("x", ["CheckpointHook"]) == []
+
+
+def test_an_entry_point_that_helps_nothing_is_named(make_package: Make) -> None:
+    make_package("herd", "herd=herd.gone\nflock=herd.cows:register", cows="")
+    registry: Registry[Any] = Registry("cow", scope="test")
+    names = "its entry point of group 'engine.registry' names"
+    assert f"{names} herd.gone, which is not installed" in message(registry, "herd.Berta")
+    assert f"{names} herd.cows, which makes none" in message(registry, "flock.Berta")
+
+
+def test_a_broken_entry_point_hides_nothing(
+    make_package: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_package("herd", "broken=???\nherd=herd.cows", cows=REGISTERS)
+    registry: Registry[Any] = Registry("cow", scope="test")
+    assert "no registry of scope 'broken'" in message(registry, "broken.Berta")
+    assert "import herd.cows" in message(registry, "Berta")
+    assert "???" in caplog.text
+    assert "is left out" in caplog.text

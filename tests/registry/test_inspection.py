@@ -83,3 +83,11 @@ def test_the_roots_are_all_there() -> None:
     assert len(roots.ROOTS) == 23
     assert all(root.scope == "engine" and root.parent is None for root in roots.ROOTS.values())
     assert all(getattr(roots, name) is root for name, root in roots.ROOTS.items())
+
+
+def test_describing_what_only_a_path_leads_to() -> None:
+    found = describe("collections.OrderedDict")
+    assert (found.registry, found.path) == ("", "collections.OrderedDict")
+    assert "\n  not registered, " in str(found)
+    assert describe(f"{__name__}.Net", NETS).registry == "net"
+    assert describe("collections.Counter.fromkeys", NETS).path.endswith("Counter.fromkeys")

@@ -224,3 +224,11 @@ def test_pickling_and_copying(nets: Registry[Any]) -> None:
         assert other.children["kid"].root is other
         other.register_module(module=Other)
         assert "Other" not in nets
+
+
+def test_a_name_with_dots_is_found_by_itself_and_by_children(nets: Registry[Any]) -> None:
+    nets.register_module(name="my.net", module=Net)
+    child: Registry[Any] = Registry("net", parent=nets, scope="kid")
+    for registry in (nets, child):
+        assert registry.get("my.net") is Net
+        assert type(registry.build({"type": "my.net"})) is Net

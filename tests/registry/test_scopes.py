@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from engine_registry import DefaultScope, Registry, UnknownNameError, init_default_scope
+from tests.docs_examples import ROOT
 
 PLUGIN = """
 from tests.registry.test_scopes import TOOLS
@@ -134,6 +137,42 @@ def test_nothing_is_imported_at_start(make_package: Callable[..., Path]) -> None
     tools.register_module(module=Hammer)
     tools.build({"type": "Hammer"})
     assert "saws" not in sys.modules
+
+
+START = """
+import sys
+import engine_registry
+heavy = {"torch", "numpy", "rich", "importlib.metadata", "saws"} & set(sys.modules)
+if heavy:
+    raise SystemExit(f"imported at the start: {heavy}")
+registry = engine_registry.TASK_UTILS
+registry.register_module(name="Hammer", module=dict)
+registry.build({"type": "Hammer", "size": 3})
+if any(name.partition(".")[0] == "saws" for name in sys.modules):
+    raise SystemExit("imported for another's name")
+print(type(registry.build({"type": "blades.Saw"})).__module__)
+"""
+
+
+def test_a_plug_in_is_imported_when_its_scope_is_named_and_not_before(
+    make_package: Callable[..., Path],
+) -> None:
+    module = """
+    from engine_registry import TASK_UTILS, Registry
+    TOOLS = Registry("tool", parent=TASK_UTILS, scope="blades")
+    @TOOLS.register_module()
+    class Saw: ...
+    """
+    folder = make_package("saws", "blades=saws.models", models=module)
+    sources = [str(folder.parent), *(str(path) for path in ROOT.glob("packages/*/src"))]
+    done = subprocess.run(
+        [sys.executable, "-c", START],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sources)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.returncode) == ("saws.models", 0), done.stderr
 
 
 def test_a_scope_of_a_broken_package_does_not_hide_why(make_package: Callable[..., Path]) -> None:

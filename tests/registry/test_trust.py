@@ -13,10 +13,14 @@ import pytest
 
 from engine_config import Config, ConfigDict
 from engine_registry import (
+    DefaultScope,
     RefusedNameError,
     Registry,
+    UnknownNameError,
+    build_as,
     build_runner_from_cfg,
     build_scheduler_from_cfg,
+    guard,
     restrict,
 )
 
@@ -137,3 +141,41 @@ def test_lazy_values_are_not_imported(make_package: Callable[..., Path]) -> None
     with restrict(), pytest.raises(RefusedNameError):
         NETS.build(allowed)
     assert type(NETS.build(ConfigDict(type=LazyObject(__name__, "Net")))) is Net
+
+
+def test_a_guarded_block_restricts_what_is_copied_out(tmp_path: Path) -> None:
+    node = untrusted(tmp_path, type="os.getcwd")
+    with guard(node):
+        for cfg in ({**node}, {"type": node.type}):
+            with pytest.raises(RefusedNameError):
+                NETS.build(cfg)
+    with guard(ConfigDict(node)), restrict("collections"), guard(node):
+        assert NETS.build({"type": "collections.Counter"}) == {}
+    with guard({"type": "os.getcwd"}):
+        assert NETS.build({"type": "os.getcwd"}) == str(Path.cwd())
+
+
+def test_a_bare_name_calls_nothing_that_was_not_asked_for(tmp_path: Path) -> None:
+    marker = tmp_path / "called"
+    globals()["leave_a_mark"] = marker.touch
+    node = untrusted(tmp_path, mark=f"{__name__}.leave_a_mark")
+    with pytest.raises(TypeError, match=r"expected Net: .*leave_a_mark"):
+        build_as(NETS, node.mark, Net)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("prefix", [["collections"], None])
+def test_prefixes_are_strings(prefix: Any) -> None:
+    with (
+        pytest.raises(TypeError, match="prefixes are strings, given one by one"),
+        restrict(prefix),
+    ):
+        pass
+
+
+def test_a_scope_leads_the_search_for_sources_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "private.py").write_text("class Secret: ...\n")
+    scope = f"{__name__.partition('.')[0]}.{tmp_path}"
+    with DefaultScope.overwrite_default_scope(scope), pytest.raises(UnknownNameError) as caught:
+        NETS.build({"type": "Secret"})
+    assert "private" not in str(caught.value)

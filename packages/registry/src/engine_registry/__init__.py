@@ -44,7 +44,7 @@ from .roots import (
     WEIGHT_INITIALIZERS,
 )
 from .scope import DefaultScope, init_default_scope
-from .trust import restrict
+from .trust import guard, restrict
 from .validation import check, find_faults
 
 __version__ = "0.1.0"
@@ -94,6 +94,7 @@ __all__ = [
     "count_registered_modules",
     "describe",
     "find_faults",
+    "guard",
     "init_default_scope",
     "restrict",
     "traverse_registry_tree",

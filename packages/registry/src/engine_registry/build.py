@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +11,7 @@ from engine_config import Config, ConfigDict, LazyAttr, LazyObject, is_trusted
 
 from .imports import import_path
 from .places import add_note, config_place
-from .trust import allowed, untrusted
+from .trust import allowed, guard, untrusted
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -156,11 +155,6 @@ def annotate(error: Exception, kind: Any, registry: Registry[Any], node: object)
         error,
         f"while building {name!r} of registry {registry.name!r}{f' ({place})' if place else ''}",
     )
-
-
-def guard(node: object) -> AbstractContextManager[None]:
-    """Return a context that restricts what an untrusted config may name."""
-    return nullcontext() if is_trusted(node) else untrusted()
 
 
 def is_class_or_function(value: object) -> bool:

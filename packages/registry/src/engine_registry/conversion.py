@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from engine_config import Config
 
 from .places import config_place
+from .search import holds
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -29,7 +30,8 @@ def build_as(
     registry : Registry
         Where names are looked for.
     value : object
-        An instance of ``kind``, a subclass of it, a config with ``type``, or a name.
+        An instance of ``kind``, a subclass of it, a config with ``type``, or a name: one that
+        is registered, or the import path of a subclass.
     kind : type
         What the result is an instance of; it may be abstract.
     **default_args
@@ -70,12 +72,22 @@ def _build(
     registry: Registry[Any], value: Any, expected: type[object], default_args: dict[str, Any]
 ) -> object:
     cfg = value
-    if isinstance(value, str) or (isinstance(value, type) and issubclass(value, expected)):
+    if isinstance(value, str):
+        found = registry.resolve(value)
+        # A bare name cannot tell whether data gave it, so that nothing else is called by one.
+        if not (_is_subclass(found, expected) or holds(registry, found)):
+            return value
+        cfg = {"type": value}
+    elif _is_subclass(value, expected):
         cfg = {"type": value}
     elif not isinstance(value, dict | Config):
         return value
     # Not every build_func knows default_args.
     return registry.build(cfg, default_args=default_args) if default_args else registry.build(cfg)
+
+
+def _is_subclass(value: object, expected: type[object]) -> bool:
+    return isinstance(value, type) and issubclass(value, expected)
 
 
 def _describe(value: object) -> str:

@@ -81,5 +81,9 @@ def entry_points() -> dict[str, tuple[str, ...]]:
 
     modules: dict[str, tuple[str, ...]] = {}
     for point in installed(group=ENTRY_POINT_GROUP):
-        modules[point.name] = (*modules.get(point.name, ()), point.module)
+        module = point.value.partition(":")[0].strip()
+        if all(part.isidentifier() for part in module.split(".")):
+            modules[point.name] = (*modules.get(point.name, ()), module)
+        else:
+            logger.warning("the entry point %r names no module and is left out", point)
     return modules

@@ -13,6 +13,7 @@ from typing import Any
 from . import roots
 from .places import source_place
 from .registry import Registry
+from .search import holds
 from .suggestions import unknown
 
 logger = logging.getLogger("engine.registry")
@@ -77,7 +78,7 @@ class Description:
     name : str
         The name asked for.
     registry : str
-        The registry that has it.
+        The registry that has it; empty for what a path leads to and none has.
     path : str
         Module and qualified name of the class or function.
     file : str or None
@@ -100,7 +101,8 @@ class Description:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file else "no source"
-        head = f"{self.path}{self.signature}\n  {self.registry}, {place}"
+        home = self.registry or "not registered"
+        head = f"{self.path}{self.signature}\n  {home}, {place}"
         return f"{head}\n  {self.summary}" if self.summary else head
 
 
@@ -118,9 +120,11 @@ def describe(name: str, registry: Registry[Any] | None = None) -> Description:
         if found is not None:
             file, line = source_place(found) or (None, None)
             doc = inspect.getdoc(found) or ""
-            path = f"{found.__module__}.{getattr(found, '__qualname__', name)}"
+            parts = (getattr(found, "__module__", None), getattr(found, "__qualname__", name))
+            path = ".".join(part for part in parts if part)
             summary = next(iter(doc.splitlines()), "")
-            return Description(name, one.name, path, file, line, _signature(found), summary)
+            home = next((r.name for r in searched if holds(r, found)), "")
+            return Description(name, home, path, file, line, _signature(found), summary)
     raise unknown(searched[0], name, also=searched)
 
 

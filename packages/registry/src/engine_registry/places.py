@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from typing import Any
 
 from engine_config import origin_of, path_of
+
+logger = logging.getLogger("engine.registry")
 
 
 def config_place(node: object, key: str | None = None) -> str:
@@ -31,8 +34,9 @@ def source_place(found: Any) -> tuple[str, int] | None:
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """Add a note to an error; Python 3.10 keeps it without showing it."""
+    """Add a note to an error; Python 3.10 keeps it but does not show it, so it is logged there."""
     if hasattr(error, "add_note"):
         error.add_note(note)
     else:
         error.__notes__ = [*getattr(error, "__notes__", []), note]  # type: ignore[attr-defined,unused-ignore]  # new in 3.11
+        logger.error("%s %s", type(error).__name__, note)

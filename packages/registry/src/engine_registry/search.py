@@ -22,12 +22,18 @@ def search(registry: Registry[Any], key: str) -> Callable[..., Any] | None:
     RefusedNameError
         If names are restricted and the key is a path to what is neither registered nor allowed.
     """
+    dotted = "." in key
+    if dotted:
+        # A name may have dots itself, and then means what it was registered as.
+        for searched in (registry, *ancestors(registry)):
+            if key in searched.module_dict:
+                return searched.module_dict[key]
     name = registry.split_scope_key(key)[1]
     for searched in chain(registry, key):
         found = searched.own(name)
         if found is not None:
             return found
-    return search_path(registry, key) if "." in key else None
+    return search_path(registry, key) if dotted else None
 
 
 def search_default(registry: Registry[Any], key: str) -> Callable[..., Any] | None:

@@ -30,6 +30,7 @@ class _Forward(NamedTuple):
 
     positional: int
     keywords: frozenset[str]
+    target: ast.expr
 
 
 def parameters_of(found: Callable[..., Any]) -> Parameters | None:
@@ -51,27 +52,40 @@ def _is_made_by_init(found: type) -> bool:
 
 def _through_bases(found: type) -> Parameters:
     named: dict[str, inspect.Parameter] = {}
-    forward = _Forward(0, frozenset())
-    for base in found.__mro__:
+    positional, given, at = 0, frozenset[str](), 0
+    while (base := found.__mro__[at]) is not object:
         init = vars(base).get("__init__")
-        if base is object:
-            break
         if init is None:
+            at += 1
             continue
         try:
             parameters = list(inspect.signature(init).parameters.values())[1:]
         except (TypeError, ValueError):
             return Parameters(named, closed=False)
-        for name, parameter in _resolved(init, parameters[forward.positional :]):
-            if name not in forward.keywords:
+        for name, parameter in _resolved(init, parameters[positional:]):
+            if name not in given:
                 named.setdefault(name, parameter)
         if not _takes_any(parameters):
             break
         onward = _forward(init)
-        if onward is None:
+        after = onward and _target(found.__mro__, at, onward.target)
+        if onward is None or after is None:
             return Parameters(named, closed=False)
-        forward = _Forward(onward.positional, onward.keywords | forward.keywords)
+        positional, given, at = onward.positional, onward.keywords | given, after
     return Parameters(named, closed=True)
+
+
+def _target(mro: tuple[type, ...], at: int, target: ast.expr) -> int | None:
+    """Return where in ``mro`` the class is that a constructor calls, None if it cannot be told."""
+    by_super = isinstance(target, ast.Call)
+    if isinstance(target, ast.Call):
+        if not target.args:
+            return at + 1
+        target = target.args[0]  # super(Base, self) goes to the one after it
+    name = getattr(target, "id", None) or getattr(target, "attr", None)
+    place = next((i for i, base in enumerate(mro) if base.__name__ == name), None)
+    after = None if place is None else place + by_super
+    return after if after is not None and after > at else None
 
 
 def _takes_any(parameters: list[inspect.Parameter]) -> bool:
@@ -90,10 +104,11 @@ def _forward(init: Callable[..., Any]) -> _Forward | None:
         return None
     call = typing.cast("ast.Call", calls[0])
     positional = [a for a in call.args if not isinstance(a, ast.Starred)]
-    by_super = isinstance(typing.cast("ast.Attribute", call.func).value, ast.Call)
+    target = typing.cast("ast.Attribute", call.func).value
     return _Forward(
-        len(positional) - (0 if by_super else 1),
+        len(positional) - (0 if isinstance(target, ast.Call) else 1),
         frozenset(k.arg for k in call.keywords if k.arg is not None),
+        target,
     )
 
 

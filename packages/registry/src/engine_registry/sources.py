@@ -60,7 +60,8 @@ def _files(module: str) -> Iterator[tuple[str, Path]]:
 def _base(module: str) -> Path | None:
     """Return the folder, or the file without its suffix, that a module would be."""
     top, *rest = module.split(".")
-    if not top.isidentifier() or top == "__main__":
+    # A scope may come from data: no part of it may lead elsewhere, as "/etc" would.
+    if top == "__main__" or not all(part.isidentifier() for part in (top, *rest)):
         return None
     try:
         spec = importlib.util.find_spec(top)
@@ -78,7 +79,7 @@ def _in_file(name: str, module: str, file: Path) -> Iterator[Definition]:
     try:
         text = file.read_text(encoding="utf-8") if file.stat().st_size < LARGEST_FILE else ""
         tree = ast.parse(text) if _mentions(text, name) else None
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in tree.body if tree else ():
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
@@ -89,6 +90,8 @@ def _in_file(name: str, module: str, file: Path) -> Iterator[Definition]:
 
 def _mentions(text: str, name: str) -> bool:
     """Tell whether a file is worth parsing, which takes long."""
+    if name not in text:
+        return False
     word = re.escape(name)
     return re.search(rf"^(class|def)\s+{word}\b|[\"']{word}[\"']", text, re.MULTILINE) is not None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import UnknownNameError
-from .imports import entry_points
+from .imports import ENTRY_POINT_GROUP, entry_points
 from .scope import DefaultScope
 from .search import chain, in_scope
 from .sources import Definition, find_definitions
@@ -40,6 +40,7 @@ def unknown(
     lines += [_searched(member) for member in searched]
     if scope is not None and not searched:
         lines.append(f"no registry of scope {scope!r} was found, nor a module or class {key!r}")
+        lines += _plug_in(scope)
     near = nearest(name, (known for member in (*searched, *also) for known in member.module_dict))
     if near:
         lines.append(f"nearest names: {', '.join(map(repr, near))}")
@@ -77,6 +78,13 @@ def _searched(registry: Registry[Any]) -> str:
     if absent:
         line += f"; not installed: {', '.join(absent)}"
     return line
+
+
+def _plug_in(scope: str) -> Iterator[str]:
+    """Say which modules were to make a scope's registry, and did not."""
+    for module in entry_points().get(scope, ()):
+        what = "makes none" if module in sys.modules else "is not installed"
+        yield f"its entry point of group {ENTRY_POINT_GROUP!r} names {module}, which {what}"
 
 
 def _elsewhere(registry: Registry[Any], name: str, searched: list[Registry[Any]]) -> list[str]:

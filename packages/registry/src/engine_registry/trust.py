@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
+
+from engine_config import is_trusted
 
 # The prefixes in force, None where names are not restricted.
 allowed: ContextVar[tuple[str, ...] | None] = ContextVar("engine_registry_allowed", default=None)
@@ -25,6 +27,11 @@ def restrict(*prefixes: str) -> Iterator[None]:
     *prefixes : str
         Dotted paths of packages, modules or objects, such as ``torch.optim``.
 
+    Raises
+    ------
+    TypeError
+        If a prefix is no string.
+
     Examples
     --------
     >>> from engine_registry import Registry
@@ -38,6 +45,9 @@ def restrict(*prefixes: str) -> Iterator[None]:
     ...
     engine_registry.errors.RefusedNameError: ...
     """
+    given: tuple[object, ...] = prefixes
+    if not all(isinstance(prefix, str) for prefix in given):
+        raise TypeError(f"prefixes are strings, given one by one; got {given!r}")
     outer = allowed.get()
     inner = prefixes if outer is None else tuple(p for p in prefixes if is_under(p, outer))
     token = allowed.set(inner)
@@ -55,6 +65,26 @@ def untrusted() -> Iterator[None]:
         yield
     finally:
         allowed.reset(token)
+
+
+def guard(cfg: object) -> AbstractContextManager[None]:
+    """Restrict names inside the block as data's, if ``cfg`` was read untrusted.
+
+    Building from a config does so by itself.  This is for code that takes one apart: what is
+    copied out of it, as ``dict(**cfg)`` or a bare name, does not know where it came from.
+
+    Examples
+    --------
+    >>> from engine_config import ConfigDict
+    >>> from engine_registry import Registry
+    >>> tools = Registry("tool", scope="example")
+    >>> def build(cfg):
+    ...     with guard(cfg):
+    ...         return tools.build({"type": "collections.Counter", **cfg})
+    >>> build(ConfigDict(a=3))
+    Counter({'a': 3})
+    """
+    return nullcontext() if is_trusted(cfg) else untrusted()
 
 
 def is_under(path: str, prefixes: Iterable[str]) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from .build import as_node, guard
+from .build import as_node
 from .errors import ConfigCheckError
 from .faults import Fault
 from .registry import Registry
 from .scope import DefaultScope
+from .trust import guard
 from .walk import Settings, walk
 
 
