@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,8 @@ def test_a_note_is_kept_and_said_where_python_does_not_print_it(
     with pytest.raises(ZeroDivisionError) as caught:
         NETS.build({"type": "Net", "depth": -1})
     note = "while building 'Net' of registry 'net'"
-    printed = "".join(traceback.format_exception(caught.value)) + caplog.text
     assert caught.value.__notes__ == [note]
-    assert printed.count(note) == 1
+    assert caplog.text.count(f"ZeroDivisionError {note}") == (sys.version_info < (3, 11))
 
 
 def test_an_unknown_name_says_where(tmp_path: Path) -> None:
