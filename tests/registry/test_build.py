@@ -164,6 +164,8 @@ class Runner:
 
     @classmethod
     def from_cfg(cls, cfg: Any) -> Runner:
+        if "broken" in cfg:
+            raise ZeroDivisionError("no run")
         return cls(cfg)
 
 
@@ -174,6 +176,9 @@ def test_runner() -> None:
     cfg = ConfigDict(depth=3)
     assert runners.build(cfg).cfg is cfg
     assert type(runners.build({"runner_type": "Other"})).__name__ == "Other"
+    with pytest.raises(ZeroDivisionError, match="no run") as caught:
+        runners.build({"broken": True})
+    assert caught.value.__notes__ == ["while building 'Runner' of registry 'r'"]
     with pytest.raises(UnknownNameError, match="'Nobody'"):
         runners.build({"runner_type": "Nobody"})
     with pytest.raises(TypeError, match="cfg should be a dict"):
@@ -201,6 +206,8 @@ def test_scheduler() -> None:
     cfg["convert_to_iter_based"] = False
     assert steps.build(cfg, default_args=defaults).given == {"end": 3, "optimizer": 1}
     assert "convert_to_iter_based" in cfg
+    with pytest.raises(KeyError, match="needs the key 'type'"):
+        steps.build({"end": 3, "convert_to_iter_based": True, **defaults})
     with pytest.raises(ZeroDivisionError) as caught:
         steps.build({**defaults, "type": "Step", "end": 0, "convert_to_iter_based": True})
     assert caught.value.__notes__ == ["while building 'Step' of registry 's'"]

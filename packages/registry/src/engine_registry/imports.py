@@ -65,12 +65,9 @@ def import_scope(scope: str, *, trusted: bool = True) -> list[str]:
 
 
 def _is_installed(package: str) -> bool:
-    try:
-        return package in sys.modules or (
-            package.isidentifier() and importlib.util.find_spec(package) is not None
-        )
-    except ValueError:  # a module without a spec, such as __main__
-        return False
+    return package in sys.modules or (
+        package.isidentifier() and importlib.util.find_spec(package) is not None
+    )
 
 
 @cache
