@@ -173,13 +173,13 @@ def _collect_globals(stream: IO[bytes], found: set[str]) -> None:
         for opcode, argument, _ in pickletools.genops(stream):
             if opcode.name in ("GLOBAL", "INST"):
                 module, _, name = str(argument).partition(" ")
-                found.add(_modern(module, name))
+                found.add(modern_name(module, name))
             elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:
                 found.add(".".join(strings[-2:]))
             elif isinstance(argument, str):
                 strings.append(argument)
 
 
-def _modern(module: str, name: str) -> str:
+def modern_name(module: str, name: str) -> str:
     """Say Python 2's name of a built-in as Python 3 does; the pickles of torch use the former."""
     return f"{'builtins' if module == '__builtin__' else module}.{name}"

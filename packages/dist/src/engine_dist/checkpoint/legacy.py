@@ -212,12 +212,19 @@ def _path(*parts: object) -> str:
     return str(pathlib.PurePosixPath(*map(str, parts)))
 
 
+def _no_bytes(*args: object) -> bytes:
+    """``bytes()``: what an empty array holds, in the old protocol of checkpoints."""
+    _check(not args, "bytes made of something")
+    return b""
+
+
 _NUMPY_MODULES = ("numpy.core", "numpy._core")
 
 #: name in a pickle → what stands for it
 STAND_INS: dict[str, Callable[..., Any]] = {
     "numpy.dtype": _Dtype,
     "numpy.ndarray": _Ndarray,
+    "builtins.bytes": _no_bytes,
     "builtins.getattr": _getattr,
     "mmengine.logging.history_buffer.HistoryBuffer": _HistoryBuffer,
     "mmengine.logging.HistoryBuffer": _HistoryBuffer,

@@ -147,6 +147,13 @@ def _known_globals() -> set[str]:
     }
 
 
+def _trusted_getattr(owner: object, name: str, *default: object) -> Any:
+    """``getattr``, that finds on MMEngine's names, which stand for records, what these know."""
+    if isinstance(owner, type) and issubclass(owner, Frozen):
+        return STAND_INS["builtins.getattr"](owner, name)
+    return getattr(owner, name, *default)
+
+
 class _TrustedPickle:
     """The module that `torch.load` takes its unpickler from: MMEngine's names need no MMEngine."""
 
@@ -156,7 +163,8 @@ class _TrustedPickle:
                 stand_in = STAND_INS.get(f"{module}.{name}")
                 if stand_in is not None:
                     return stand_in
-            return super().find_class(module, name)
+            found = super().find_class(module, name)
+            return _trusted_getattr if found is getattr else found
 
     load, loads = staticmethod(pickle.load), staticmethod(pickle.loads)
     __name__ = "engine_dist.checkpoint.trusted"

@@ -62,11 +62,12 @@ def save_checkpoint(
 def _save_local(state: Any, path: Path) -> None:
     with replacing(path) as temporary:
         with open(temporary, "wb") as file:
-            _write(state, file)
+            write_state(state, file)
         announce(temporary, path)
 
 
-def _write(state: Any, file: Any) -> None:
+def write_state(state: Any, file: Any) -> None:
+    """Write a state to an open file, and the file to the disk."""
     crc = serialization.get_crc32_options()
     serialization.set_crc32_options(True)  # what the checksum stands on
     try:
