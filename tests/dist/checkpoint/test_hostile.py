@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,8 @@ def test_refused_and_nothing_run(name: str, tmp_path: Path) -> None:
 def test_read_as_data_nothing_runs_either(name: str, tmp_path: Path) -> None:
     mark, path = tmp_path / "mark", tmp_path / "a.pth"
     path.write_bytes(corpus.FRAMES["zip"](dict(corpus.pickles(str(mark)))[name]))
-    with open(path, "rb") as file:
-        with suppress(Exception):  # a refusal will do as well
-            read_inert(file)
+    with open(path, "rb") as file, suppress(Exception):  # a refusal will do as well
+        read_inert(file)
     assert [p.name for p in tmp_path.iterdir()] == ["a.pth"]
 
 

@@ -49,12 +49,19 @@ def _read(folder: Path, rank: int) -> list[Any]:
 
 
 def _make_folder(base: Path) -> str:
-    base.mkdir(parents=True, exist_ok=True)
+    folder = None
+    while folder is None:
+        try:
+            base.mkdir(parents=True, exist_ok=True)
+            folder = tempfile.mkdtemp(prefix=_PREFIX, dir=base)  # for this user alone
+        except (FileNotFoundError, FileExistsError):
+            # another job found it empty just now, and removed it
+            if base.exists() and not base.is_dir():
+                raise
+    Path(folder, _OWNER).write_text(_identity(os.getpid()), encoding="utf-8")
     for old in base.glob(f"{_PREFIX}*"):
         if _is_orphaned(old):
             shutil.rmtree(old, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=base)  # for this user alone
-    Path(folder, _OWNER).write_text(_identity(os.getpid()), encoding="utf-8")
     return folder
 
 
