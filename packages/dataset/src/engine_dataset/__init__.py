@@ -8,6 +8,7 @@ from engine_dataset.samplers import DefaultSampler, InfiniteSampler
 from engine_dataset.seeding import worker_init_fn
 from engine_dataset.structures import BaseDataElement, InstanceData, LabelData, PixelData
 from engine_dataset.transforms import Compose
+from engine_dataset.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 
 __version__ = "0.1.0"
 
@@ -15,12 +16,15 @@ __all__ = [
     "COLLATE_FUNCTIONS",
     "BaseDataElement",
     "BaseDataset",
+    "ClassBalancedDataset",
     "Compose",
+    "ConcatDataset",
     "DefaultSampler",
     "InfiniteSampler",
     "InstanceData",
     "LabelData",
     "PixelData",
+    "RepeatDataset",
     "__version__",
     "build_dataloader",
     "default_collate",
