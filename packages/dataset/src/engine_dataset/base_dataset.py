@@ -34,7 +34,7 @@ class BaseDataset(Dataset[Any]):
     Parameters
     ----------
     ann_file
-        Path or URI of the annotations: json, yaml or, trusted, pickle.
+        Path or URI of the annotations: json, yaml, jsonl, csv, parquet, arrow or, trusted, pickle.
     metainfo
         Facts about the dataset, which override those of the class and of the annotation file;
         a string that names a text file stands for its lines.

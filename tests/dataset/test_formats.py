@@ -1,0 +1,163 @@
+"""Annotation files of every format, sound and corrupt."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine_config.fileio import put_text
+from engine_dataset import BaseDataset
+from engine_dataset.formats import AnnotationError, read_file
+
+ENTRIES: list[dict[str, Any]] = [
+    {"path": "a.png", "label": 1, "size": 0.5},
+    {"path": "ü,\u2028b", "label": -2, "size": 1.5},
+]
+
+
+def infos(path: Path | str, **kwargs: Any) -> list[dict[str, Any]]:
+    dataset = BaseDataset(ann_file=str(path), data_prefix={}, **kwargs)
+    found = [dataset.get_data_info(i) for i in range(len(dataset))]
+    return [{k: v for k, v in info.items() if k != "sample_idx"} for info in found]
+
+
+def write(path: Path) -> None:
+    """Write the entries in the format of the path's ending."""
+    content = {"metainfo": {"classes": ["x"]}, "data_list": ENTRIES}
+    if path.suffix == ".jsonl":
+        path.write_text("\n".join(json.dumps(entry) for entry in ENTRIES) + "\n\n")
+    elif path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["path", "label", "size"])
+            writer.writeheader()
+            writer.writerows(ENTRIES)
+    elif path.suffix == ".pkl":
+        path.write_bytes(pickle.dumps(content))
+    elif path.suffix in (".json", ".yaml"):  # JSON is YAML
+        path.write_text(json.dumps(content))
+    else:
+        pytest.importorskip("pyarrow")
+        import pyarrow as pa
+        import pyarrow.feather as feather
+        import pyarrow.parquet as parquet
+
+        table = pa.Table.from_pylist(ENTRIES)
+        if path.suffix == ".parquet":
+            parquet.write_table(table, path)
+        elif path.suffix == ".feather":
+            feather.write_feather(table, path)
+        else:
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as out:
+                out.write_table(table)
+
+
+@pytest.mark.parametrize(
+    "ending", ["json", "yaml", "pkl", "jsonl", "csv", "parquet", "arrow", "feather"]
+)
+def test_every_format_holds_the_entries(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"annotations.{ending}"
+    write(file)
+    assert infos(file, trusted=ending == "pkl") == ENTRIES
+
+
+def test_from_any_uri() -> None:
+    put_text('{"a": 1}\n{"a": 2}', "memory://dataset/entries.jsonl")
+    assert infos("memory://dataset/entries.jsonl") == [{"a": 1}, {"a": 2}]
+    dataset = BaseDataset("entries.jsonl", data_root="memory://dataset", data_prefix={})
+    assert len(dataset) == 2
+
+
+def test_a_pickle_must_be_trusted(tmp_path: Path) -> None:
+    file = tmp_path / "a.pkl"
+    write(file)
+    with pytest.raises(AnnotationError, match="is a pickle, and reading one runs what it says"):
+        BaseDataset(str(file))
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=3), st.none() | st.integers() | st.text())))
+def test_jsonl_round_trip(entries: list[dict[str, Any]]) -> None:
+    text = "\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    put_text(text, "memory://dataset/round.jsonl")
+    assert read_file("memory://dataset/round.jsonl", trusted=False)["data_list"] == entries
+
+
+@given(st.lists(st.tuples(st.integers(), st.floats(allow_nan=False), st.text("a\n,\"' 0"))))
+def test_csv_round_trip(rows: list[tuple[int, float, str]]) -> None:
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["i", "f", "s"])
+    writer.writerows([i, repr(f), f"{s}x"] for i, f, s in rows)
+    put_text(out.getvalue(), "memory://dataset/round.csv")
+    found = read_file("memory://dataset/round.csv", trusted=False)["data_list"]
+    assert found == [{"i": i, "f": f, "s": f"{s}x"} for i, f, s in rows]
+
+
+def test_csv_columns_have_one_type(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("id,count,mixed,share\n007,1,1,1\n012,2,b,.5\n")
+    assert infos(file) == [
+        {"id": "007", "count": 1, "mixed": "1", "share": 1.0},
+        {"id": "012", "count": 2, "mixed": "b", "share": 0.5},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", '{"a": 1}\n\n{"a": \n', r"a\.jsonl:3: this line is no JSON: .* at column"),
+        ("a.jsonl", '{"a": 1}\n[1]\n', r"a\.jsonl:2: every line should be a JSON object"),
+        ("a.csv", "a,b\n1,2\n3\n", r"a\.csv:3: 1 values for the 2 columns \['a', 'b'\]"),
+        ("a.csv", 'a,b\n1,2\n3,"4\n', r"a\.csv:\d: unexpected end of data"),
+        ("a.csv", "a,a\n1,2\n", r"a\.csv:1: a column comes twice"),
+        ("a.json", '{"metainfo": {},\n', r"a\.json cannot be read: .*line 2"),
+        ("a.json", "[]", r"a\.json should hold a dict with metainfo and data_list, it holds a l"),
+        ("a.json", '{"images": []}', r"a\.json lacks metainfo and data_list.*\['images'\]"),
+        ("a.yaml", "a: [1\nb: 2", r"a\.yaml cannot be read: (.|\n)*line 2"),
+        ("a.parquet", "no", r"a\.parquet cannot be read"),
+        ("a.arrow", "no", r"a\.arrow cannot be read"),
+        ("a.pkl", "no", r"a\.pkl cannot be read"),
+        ("a.xyz", "no", r"a\.xyz cannot be read: .*xyz"),
+    ],
+)
+def test_corrupt_files_are_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+    if name.endswith(("parquet", "arrow")):
+        pytest.importorskip("pyarrow")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(AnnotationError, match=message):
+        BaseDataset(str(tmp_path / name), data_prefix={}, trusted=True)
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl", "csv", "pkl"])
+def test_a_missing_file_is_named(tmp_path: Path, ending: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"nothing.{ending}"):
+        BaseDataset(f"nothing.{ending}", data_root=str(tmp_path), trusted=True)
+
+
+def test_no_file_at_all() -> None:
+    with pytest.raises(AnnotationError, match="give ann_file, or override load_data_list"):
+        BaseDataset()
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.modules["pyarrow"] = None  # as if it were not installed
+from engine_dataset.formats import read_file
+try:
+    read_file({str(tmp_path / "a.parquet")!r}, trusted=False)
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'engine-dataset[arrow]'" in done.stdout
