@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import torch
 
 from engine_dataset import BaseDataset
 
@@ -28,3 +32,25 @@ def write(path: Path, entries: list[Any], metainfo: dict[str, Any] | None = None
     """Write an annotation file in json; return its path."""
     path.write_text(json.dumps({"metainfo": metainfo or {}, "data_list": entries}))
     return str(path)
+
+
+def draw() -> str:
+    """Draw from each of the three generators that code commonly uses."""
+    old = np.random.rand()  # noqa: NPY002  # pipelines draw from the old generator
+    return f"{random.random()} {old} {float(torch.rand(()))}"
+
+
+class Draw:
+    """A transform that adds what it draws from each of the three generators."""
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        return {**sample, "drawn": draw()}
+
+
+def by_number(batches: Any) -> dict[int, str]:
+    """Return what was drawn for each number of `Numbers`, of batches as `pseudo_collate` makes."""
+    return {
+        number: drawn
+        for batch in batches
+        for number, drawn in zip(batch["number"], batch["drawn"], strict=True)
+    }

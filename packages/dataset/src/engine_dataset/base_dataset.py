@@ -212,6 +212,16 @@ class BaseDataset(Dataset[Any]):
         """Return what the pipeline makes of an entry."""
         return self.pipeline(self.get_data_info(idx))
 
+    def draws_nothing(self) -> bool:
+        """Tell whether samples are known to need no random numbers: no step makes them."""
+        own = type(self)
+        return (
+            own.__getitem__ is BaseDataset.__getitem__
+            and own.prepare_data is BaseDataset.prepare_data
+            and own.get_data_info is BaseDataset.get_data_info
+            and not getattr(self.pipeline, "transforms", True)
+        )
+
     def __getitem__(self, idx: int) -> Any:
         """Return a sample; where the pipeline returns None for it, another one.
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from engine_dataset.seeding import worker_init_fn
+from engine_dataset.iterable import SplitStream, is_stream
+from engine_dataset.seeding import SeededSamples, WithEpochs, draws_nothing, worker_init_fn
 from engine_dist import get_rank, get_world_size
 from engine_registry import DATA_SAMPLERS, DATASETS, FUNCTIONS
 
@@ -21,24 +22,55 @@ logger = logging.getLogger("engine.dataset")
 
 _PARAMETERS = tuple(inspect.signature(DataLoader.__init__).parameters)[1:]
 
+# what the loader inside of a Loader has in common with it
+_KEPT = tuple(
+    set(_PARAMETERS) & {
+        "num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn",
+        "multiprocessing_context", "generator", "prefetch_factor", "persistent_workers",
+        "pin_memory_device", "in_order",
+    }
+)  # fmt: skip
 
-class _Shortened:
-    """Gives the first batches of every pass over a loader."""
 
-    def __init__(self, loader: DataLoader[Any], batches: int) -> None:
-        self._loader = loader
-        self._batches = batches
+class Loader(DataLoader[Any]):
+    """A `DataLoader` whose samples draw from seeds of their own, and whose passes may be cut.
+
+    Parameters
+    ----------
+    dataset
+        The dataset, also of the loader that works inside.
+    seed
+        The run's seed; None to leave the generators alone.
+    num_batch_per_epoch
+        End a pass after so many batches; None to end it with the data.
+    **settings
+        For the `DataLoader`.
+    """
+
+    def __init__(
+        self, dataset: Any, *, seed: int | None, num_batch_per_epoch: int | None, **settings: Any
+    ) -> None:
+        super().__init__(dataset, **settings)
+        self._batches = num_batch_per_epoch
+        self._inner = DataLoader(dataset, **settings) if seed is None else self._seeded(seed)
+
+    def _seeded(self, seed: int) -> DataLoader[Any]:
+        batched = self.batch_sampler is not None
+        source = self.batch_sampler if batched else self.sampler
+        keys = WithEpochs(source, _resumable(self) or self.sampler, batched=batched)
+        same = {name: getattr(self, name) for name in _KEPT}
+        order = {"batch_sampler": keys} if batched else {"sampler": keys, "batch_size": None}
+        return DataLoader(SeededSamples(self.dataset, seed), **order, **same)
 
     def __iter__(self) -> Any:
-        return islice(iter(self._loader), self._batches)
+        batches = iter(self._inner)
+        if isinstance(self.dataset, SplitStream):
+            self.dataset.begun()
+        return batches if self._batches is None else islice(batches, self._batches)
 
     def __len__(self) -> int:
-        return min(self._batches, len(self._loader))
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._loader, name)
+        whole = super().__len__()
+        return whole if self._batches is None else min(self._batches, whole)
 
 
 def build_dataloader(
@@ -80,12 +112,16 @@ def build_dataloader(
     batches = settings.pop("num_batch_per_epoch", num_batch_per_epoch)
     _check(settings)
     own_seed = None if seed is None else seed + (get_rank() if diff_rank_seed else 0)
-    loader = _loader(settings, seed, own_seed)
-    return loader if batches is None else _Shortened(loader, batches)
+    return _loader(settings, seed, own_seed, batches)
 
 
-def _loader(settings: dict[str, Any], seed: int | None, own_seed: int | None) -> DataLoader[Any]:
+def _loader(
+    settings: dict[str, Any], seed: int | None, own_seed: int | None, batches: int | None
+) -> DataLoader[Any]:
     dataset = _dataset(settings.pop("dataset"))
+    if stream := is_stream(dataset):
+        _check_stream(dataset, settings)
+        dataset = SplitStream(dataset)
     sampler = _sampler(settings.pop("sampler", None), dataset=dataset, seed=own_seed)
     batch_sampler = _sampler(
         settings.pop("batch_sampler", None),
@@ -96,14 +132,18 @@ def _loader(settings: dict[str, Any], seed: int | None, own_seed: int | None) ->
         # the batch sampler says it all; torch refuses both
         settings.pop("batch_size", None)
         sampler = None
-    return DataLoader(
-        dataset,
-        sampler=sampler,
-        batch_sampler=batch_sampler,
-        collate_fn=_function(settings.pop("collate_fn", "pseudo_collate")),
-        worker_init_fn=_worker_init(settings.pop("worker_init_fn", None), settings, seed),
+    made = {
+        "sampler": sampler,
+        "batch_sampler": batch_sampler,
+        "collate_fn": _function(settings.pop("collate_fn", "pseudo_collate")),
+        "worker_init_fn": _worker_init(settings.pop("worker_init_fn", None), settings, seed),
         **settings,
-    )
+    }
+    if stream or draws_nothing(dataset):
+        seed = None
+    if seed is None and batches is None and not stream:
+        return DataLoader(dataset, **made)
+    return Loader(dataset, seed=seed, num_batch_per_epoch=batches, **made)
 
 
 def _check(settings: Mapping[str, Any]) -> None:
@@ -114,6 +154,16 @@ def _check(settings: Mapping[str, Any]) -> None:
         )
     if "dataset" not in settings:
         raise TypeError("the configuration of a data loader needs 'dataset'")
+
+
+def _check_stream(dataset: Any, settings: Mapping[str, Any]) -> None:
+    for name in ("sampler", "batch_sampler", "shuffle"):
+        if settings.get(name):
+            raise TypeError(
+                f"{type(dataset).__name__} can only be iterated over, which no {name} can change: "
+                f"leave {name} out of the loader's configuration, and order the samples in the "
+                "dataset; it is split over ranks and workers here"
+            )
 
 
 def _dataset(value: Any) -> Any:
@@ -155,14 +205,20 @@ def get_loader_state(loader: Any, *, consumed: int) -> dict[str, Any]:
     Parameters
     ----------
     loader : Any
-        What gives the batches.
+        What gives the batches. One that has a state of its own, such as torchdata's
+        ``StatefulDataLoader``, is asked for it.
     consumed : int
         Batches taken from its iterator of now. What workers have drawn further does not count.
     """
     state: dict[str, Any] = {"consumed": consumed}
     sampler, batch_size = _resumable(loader), _batch_size(loader)
-    if sampler is not None and batch_size is not None:
+    dataset = getattr(loader, "dataset", None)
+    if hasattr(loader, "state_dict"):
+        state["loader"] = loader.state_dict()
+    elif sampler is not None and batch_size is not None:
         state["sampler"] = sampler.state_dict(consumed * batch_size)
+    elif isinstance(dataset, SplitStream):
+        state["stream"] = dataset.state(loader, consumed)
     return state
 
 
@@ -175,15 +231,21 @@ def set_loader_state(loader: Any, state: Mapping[str, Any]) -> int:
         How many batches of this run's size the pass is behind already.
     """
     sampler, batch_size = _resumable(loader), _batch_size(loader)
-    if sampler is None or batch_size is None or "sampler" not in state:
-        if state.get("consumed", 0):
-            logger.warning(
-                "the position in the data is not restored: %s has no sampler of this engine; "
-                "the pass that was begun begins anew", type(loader).__name__,
-            )  # fmt: skip
-        return 0
-    sampler.load_state_dict(dict(state["sampler"]))
-    return int(state["sampler"]["position"]) // (batch_size * get_world_size())
+    if "loader" in state and hasattr(loader, "load_state_dict"):
+        loader.load_state_dict(state["loader"])
+        return int(state["consumed"])
+    if "sampler" in state and sampler is not None and batch_size is not None:
+        sampler.load_state_dict(dict(state["sampler"]))
+        return int(state["sampler"]["position"]) // (batch_size * get_world_size())
+    dataset = getattr(loader, "dataset", None)
+    if "stream" in state and isinstance(dataset, SplitStream):
+        return dataset.go_on(loader, state["stream"])
+    if state.get("consumed", 0):
+        logger.warning(
+            "the position in the data is not restored: %s has no sampler of this engine; "
+            "the pass that was begun begins anew", type(loader).__name__,
+        )  # fmt: skip
+    return 0
 
 
 def _resumable(loader: Any) -> Any:

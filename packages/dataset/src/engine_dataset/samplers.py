@@ -85,6 +85,10 @@ class ResumableSampler(Sampler[int]):
             )
             self._next_start = 0
 
+    def epochs(self) -> Iterator[int]:
+        """Yield, for every index of the iterator of now, the epoch that it belongs to."""
+        return itertools.repeat(self.epoch)
+
     def _begin(self) -> int:
         self._start, self._next_start = self._next_start, 0
         return self._start
@@ -196,6 +200,10 @@ class InfiniteSampler(ResumableSampler):
             indices = self._order(number)[position - number * self.size :: self.world_size]
             yield from indices.tolist()
             position += len(indices) * self.world_size
+
+    def epochs(self) -> Iterator[int]:
+        """Yield, for every index of the iterator of now, the pass that it belongs to."""
+        return (n // self.size for n in itertools.count(self._start + self.rank, self.world_size))
 
     def __len__(self) -> int:
         """Return the number of samples of the dataset, on all ranks together."""

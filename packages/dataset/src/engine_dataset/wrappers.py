@@ -58,6 +58,11 @@ class DatasetWrapper(Dataset[Any]):
         self._size = self._plan()
         self._fully_initialized = True
 
+    def draws_nothing(self) -> bool:
+        """Tell whether samples are known to need no random numbers."""
+        own = type(self).__getitem__ is DatasetWrapper.__getitem__
+        return own and all(dataset.draws_nothing() for dataset in self.wrapped())
+
     def _found(self, idx: int) -> tuple[Any, int]:
         size = self._size
         if not -size <= idx < size:
