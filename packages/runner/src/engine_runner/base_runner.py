@@ -150,13 +150,13 @@ class BaseRunner:
 
     @property
     def max_epochs(self) -> int:
-        """Training epochs to do."""
-        return self.train_loop.max_epochs
+        """Training epochs to do; 0 where nothing is trained."""
+        return self.train_loop.max_epochs if self._has_train_loop else 0
 
     @property
     def max_iters(self) -> int:
-        """Training iterations to do."""
-        return self.train_loop.max_iters
+        """Training iterations to do; 0 where nothing is trained."""
+        return self.train_loop.max_iters if self._has_train_loop else 0
 
     @property
     def _has_train_loop(self) -> bool:

@@ -44,6 +44,8 @@ class LoggerHook(Hook):
         self.ignore_last = ignore_last
         self.interval_exp_name = interval_exp_name
         self.log_metric_by_epoch = log_metric_by_epoch
+        # batches of the pass that runs: a loader need not know how many it gives
+        self._seen = 0
 
     def before_run(self, runner: RunnerLike) -> None:
         """Hand the resolved config to the backends."""
@@ -76,8 +78,8 @@ class LoggerHook(Hook):
 
     def after_val_epoch(self, runner: RunnerLike, metrics: dict[str, float] | None = None) -> None:
         """Write the metrics."""
-        loop = runner.val_loop
-        tag, text = runner.log_processor.get_log_after_epoch(runner, len(loop.dataloader), "val")
+        count = _length(runner.val_loop.dataloader, self._seen)
+        tag, text = runner.log_processor.get_log_after_epoch(runner, count, "val")
         runner.logger.info(text)
         by_epoch = self.log_metric_by_epoch and runner.log_processor.by_epoch
         step = runner.epoch if by_epoch else runner.iter
@@ -87,8 +89,9 @@ class LoggerHook(Hook):
         self, runner: RunnerLike, metrics: dict[str, float] | None = None
     ) -> None:
         """Write the metrics, also as a JSON file beside the log."""
+        count = _length(runner.test_loop.dataloader, self._seen)
         tag, text = runner.log_processor.get_log_after_epoch(
-            runner, len(runner.test_loop.dataloader), "test", with_non_scalar=True
+            runner, count, "test", with_non_scalar=True
         )
         runner.logger.info(text)
         if runner.rank == 0:
@@ -96,6 +99,7 @@ class LoggerHook(Hook):
             file.write_text(json.dumps(tag, default=str) + "\n", encoding="utf-8")
 
     def _iterate(self, runner: RunnerLike, batch_idx: int, mode: Literal["val", "test"]) -> None:
+        self._seen = batch_idx + 1
         if self.every_n_inner_iters(batch_idx, self.interval):
             runner.logger.info(runner.log_processor.get_log_after_iter(runner, batch_idx, mode)[1])
 
@@ -105,7 +109,14 @@ class LoggerHook(Hook):
 
 
 def _ends_epoch(runner: RunnerLike, batch_idx: int) -> bool:
-    return bool(batch_idx + 1 == len(runner.train_loop.dataloader))
+    return _length(runner.train_loop.dataloader, 0) == batch_idx + 1
+
+
+def _length(dataloader: Any, unknown: int) -> int:
+    try:
+        return len(dataloader)
+    except TypeError:
+        return unknown
 
 
 def _scalar_file(runner: RunnerLike) -> str:

@@ -21,5 +21,5 @@ class DistSamplerSeedHook(Hook):
         batches = getattr(loader, "batch_sampler", None)
         for sampler in (getattr(loader, "sampler", None), getattr(batches, "sampler", None)):
             if sampler is not None and hasattr(sampler, "set_epoch"):
-                sampler.set_epoch(runner.epoch)
+                sampler.set_epoch(runner.train_loop.passes)
                 return

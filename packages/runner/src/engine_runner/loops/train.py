@@ -84,6 +84,11 @@ class TrainLoop(BaseLoop):
         """Iterations done."""
         return self._iter
 
+    @property
+    def passes(self) -> int:
+        """Passes over the data done: what a sampler takes for its epoch."""
+        return self._epoch
+
     def state_dict(self) -> dict[str, Any]:
         """Return the counters, and where in the order of the samples the loop stands.
 
@@ -163,7 +168,7 @@ class EpochBasedTrainLoop(TrainLoop):
     ) -> None:
         super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
         self._max_epochs = _whole("max_epochs", max_epochs)
-        self._max_iters = self._max_epochs * len(self.dataloader)
+        self._max_iters = self._max_epochs * _batches(self.dataloader)
 
     @property
     def max_epochs(self) -> int:
@@ -230,11 +235,26 @@ class IterBasedTrainLoop(TrainLoop):
     ) -> None:
         super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
         self._max_iters = _whole("max_iters", max_iters)
+        self._passes = 0
 
     @property
     def max_epochs(self) -> int:
         """One: the run is one epoch to the hooks that count them."""
         return 1
+
+    @property
+    def passes(self) -> int:
+        """Passes over the data done."""
+        return self._passes
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counters, the passes over the data among them, and where the loop stands."""
+        return {**super().state_dict(), "passes": self._passes}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state; the next pass over the loader gives what is left of one begun."""
+        super().load_state_dict(state)
+        self._passes = state.get("passes", 0)
 
     @property
     def max_iters(self) -> int:
@@ -262,15 +282,35 @@ class IterBasedTrainLoop(TrainLoop):
             # a run that was saved at the end of a pass has nothing left of it
             resumed = self._consumed > 0
             if sampler is not None and hasattr(sampler, "set_epoch"):
-                sampler.set_epoch(self._epoch)
+                sampler.set_epoch(self._passes)
             yield from self.dataloader
             if self._consumed == 0 and not resumed:
-                raise ValueError("the training data loader gives no batch; is its dataset empty?")
-            self._epoch += 1
+                raise _no_batch()
+            self._passes += 1
             self._consumed = self._taken = 0
 
 
-def _whole(name: str, value: int) -> int:
-    if value != int(value) or value < 0:
+def _whole(name: str, value: Any) -> int:
+    if not isinstance(value, int | float) or value != int(value) or value < 0:
         raise ValueError(f"{name} must be a whole number of 0 or more, got {value!r}")
     return int(value)
+
+
+def _batches(dataloader: Any) -> int:
+    try:
+        count = len(dataloader)
+    except TypeError as error:
+        raise TypeError(
+            f"the training data loader cannot say how many batches an epoch has ({error}); "
+            "train by iterations instead: train_cfg=dict(max_iters=...)"
+        ) from error
+    if count == 0:
+        raise _no_batch()
+    return count
+
+
+def _no_batch() -> ValueError:
+    return ValueError(
+        "the training data loader gives no batch; is its dataset empty, or smaller than a batch "
+        "while drop_last is set?"
+    )
