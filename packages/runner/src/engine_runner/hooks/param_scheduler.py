@@ -29,7 +29,7 @@ class ParamSchedulerHook(Hook):
     def after_train_epoch(self, runner: RunnerLike) -> None:
         """Step the schedules that count epochs."""
         for scheduler in _schedulers(runner):
-            if scheduler.by_epoch and not hasattr(scheduler, "monitor"):
+            if scheduler.by_epoch and not _watches(scheduler):
                 scheduler.step()
 
     def after_val_epoch(self, runner: RunnerLike, metrics: dict[str, float] | None = None) -> None:
@@ -37,8 +37,12 @@ class ParamSchedulerHook(Hook):
         if metrics is None:
             return
         for scheduler in _schedulers(runner):
-            if scheduler.by_epoch and hasattr(scheduler, "monitor"):
+            if scheduler.by_epoch and _watches(scheduler):
                 scheduler.step(metrics)
+
+
+def _watches(scheduler: Any) -> bool:
+    return bool(getattr(scheduler, "need_val_args", False))
 
 
 def _schedulers(runner: RunnerLike) -> Iterator[Any]:

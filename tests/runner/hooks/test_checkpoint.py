@@ -1,0 +1,164 @@
+"""When checkpoints are written, and which of them stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine_runner import Runner
+from engine_runner.hooks import CheckpointHook, Hook, RunnerLike
+from tests.runner.hooks.test_param_scheduler import Recorded
+from tests.runner.toys import run_cfg
+
+
+def trained(folder: Path, hook: dict[str, Any] | None, **changes: Any) -> Runner:
+    cfg = run_cfg(folder, **changes)
+    cfg["default_hooks"]["checkpoint"] = (
+        None if hook is None else {"type": "CheckpointHook", **hook}
+    )
+    runner = Runner(**cfg)
+    runner.train()
+    return runner
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.pth"))
+
+
+BY_ITER: dict[str, Any] = {"by_epoch": False}
+
+
+@pytest.mark.parametrize(
+    ("hook", "left"),
+    [
+        ({"interval": 2}, ["epoch_2.pth", "epoch_4.pth"]),
+        ({"interval": 3}, ["epoch_3.pth", "epoch_4.pth"]),
+        ({"interval": 3, "save_last": False}, ["epoch_3.pth"]),
+        ({}, ["epoch_4.pth"]),
+        ({"save_last": False}, []),
+        ({"interval": 1, "save_begin": 3}, ["epoch_3.pth", "epoch_4.pth"]),
+        ({"interval": 1, "max_keep_ckpts": 2}, ["epoch_3.pth", "epoch_4.pth"]),
+        ({"interval": 2, "filename_tmpl": "at-{}.pth"}, ["at-2.pth", "at-4.pth"]),
+        ({"interval": 5, **BY_ITER}, ["iter_10.pth", "iter_12.pth", "iter_5.pth"]),
+        ({"interval": 5, "max_keep_ckpts": 1, **BY_ITER}, ["iter_12.pth"]),
+        (
+            {"interval": 4, "save_begin": 6, **BY_ITER},
+            ["iter_10.pth", "iter_12.pth", "iter_6.pth"],
+        ),
+        (None, []),
+    ],
+)
+def test_which_files_stay(tmp_path: Path, hook: dict[str, Any] | None, left: list[str]) -> None:
+    trained(tmp_path, hook)
+    assert files(tmp_path) == left
+    pointer = tmp_path / "last_checkpoint"
+    assert pointer.exists() == bool(left)
+    if left:
+        assert Path(pointer.read_text()).is_file()
+        assert Path(pointer.read_text()).stem.endswith(("4", "12")) or left == ["epoch_3.pth"]
+
+
+def test_an_iteration_based_run_is_one_epoch(tmp_path: Path) -> None:
+    trained(tmp_path, {"interval": 1}, train_cfg={"max_iters": 7}, param_scheduler=None)
+    assert files(tmp_path) == ["epoch_1.pth"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_a_file_holds(tmp_path: Path, kept: bool) -> None:
+    trained(tmp_path, {"interval": 4, "save_optimizer": kept, "save_param_scheduler": kept})
+    state = torch.load(tmp_path / "epoch_4.pth", weights_only=True)
+    assert ("optimizer" in state, "param_schedulers" in state) == (kept, kept)
+
+
+def test_hooks_may_change_what_is_saved_and_see_what_is_loaded(tmp_path: Path) -> None:
+    class Tag(Hook):
+        def __init__(self) -> None:
+            self.loaded = ""
+
+        def before_save_checkpoint(self, runner: RunnerLike, checkpoint: dict[str, Any]) -> None:
+            checkpoint["meta"]["tag"] = "mine"
+
+        def after_load_checkpoint(self, runner: RunnerLike, checkpoint: dict[str, Any]) -> None:
+            self.loaded = checkpoint["meta"]["tag"]
+
+    trained(tmp_path, {"interval": 4}, custom_hooks=[Tag()])
+    tag = Tag()
+    trained(tmp_path, {"interval": 4}, custom_hooks=[tag], resume=True)
+    assert tag.loaded == "mine"
+
+
+def test_a_folder_of_its_own(tmp_path: Path) -> None:
+    trained(tmp_path / "run", {"interval": 2, "out_dir": str(tmp_path / "out")})
+    assert files(tmp_path / "out" / "run") == ["epoch_2.pth", "epoch_4.pth"]
+    assert files(tmp_path / "run") == []
+    # a run finds its checkpoints there, too
+    resumed = trained(tmp_path / "run", None, resume=True, train_cfg={"max_epochs": 5})
+    assert resumed.iter == 15
+    assert resumed.message_hub.get_info("last_ckpt").endswith("epoch_4.pth")
+
+
+NUMBERS = [3.0, 1.0, 2.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("hook", "best"),
+    [
+        ({"save_best": "error", "rule": "less"}, "best_error_epoch_4.pth"),
+        ({"save_best": "error", "rule": "greater"}, "best_error_epoch_1.pth"),
+        ({"save_best": "auto", "rule": "less"}, "best_error_epoch_4.pth"),
+        ({"save_best": "error", "greater_keys": ["err"]}, "best_error_epoch_1.pth"),
+        ({"save_best": "error", "less_keys": ["err"]}, "best_error_epoch_4.pth"),
+        ({"save_best": ["error"], "rule": ["less"]}, "best_error_epoch_4.pth"),
+        ({"save_best": "error", "rule": "less", **BY_ITER}, "best_error_iter_12.pth"),
+    ],
+)
+def test_the_best(tmp_path: Path, hook: dict[str, Any], best: str) -> None:
+    trained(tmp_path, {"save_last": False, **hook}, val_evaluator=Recorded(NUMBERS))
+    assert files(tmp_path) == [best]
+    state = torch.load(tmp_path / best, weights_only=True)
+    done = (state["meta"]["epoch"], state["meta"]["iter"])
+    assert done == ((4, 12) if best.endswith(("4.pth", "12.pth")) else (1, 3))
+
+
+def test_a_resumed_run_remembers_what_it_kept(tmp_path: Path) -> None:
+    hook = {"interval": 1, "max_keep_ckpts": 2, "save_best": "error", "rule": "less"}
+    trained(tmp_path, hook, val_evaluator=Recorded(NUMBERS), train_cfg={"max_epochs": 3})
+    assert files(tmp_path) == ["best_error_epoch_2.pth", "epoch_2.pth", "epoch_3.pth"]
+    later = Recorded([1.5, 0.9])
+    trained(tmp_path, hook, val_evaluator=later, train_cfg={"max_epochs": 5}, resume=True)
+    # 1.5 is no better than 1.0 was, which the first run measured
+    assert files(tmp_path) == ["best_error_epoch_5.pth", "epoch_4.pth", "epoch_5.pth"]
+
+
+def test_two_metrics_have_a_best_each(tmp_path: Path) -> None:
+    class Two(Recorded):
+        def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+            value = next(self.numbers)
+            return {"coco/mAP": value, "loss": value}
+
+    hook = {"save_best": ["coco/mAP", "loss"], "save_last": False}
+    runner = trained(tmp_path, hook, val_evaluator=Two(NUMBERS))
+    assert files(tmp_path) == ["best_coco_mAP_epoch_1.pth", "best_loss_epoch_4.pth"]
+    hub = runner.message_hub
+    assert (hub.get_info("best_score_coco/mAP"), hub.get_info("best_score_loss")) == (3.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [
+        ({"save_best": ["a", "b"], "rule": ["less"]}, "1 rules for the 2 metrics"),
+        ({"save_best": ["auto", "b"], "rule": "less"}, "cannot stand in a list"),
+        ({"save_best": "speed"}, "'speed' is better cannot be told"),
+    ],
+)
+def test_what_cannot_be_the_best(hook: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        CheckpointHook(**hook)
+
+
+def test_a_best_that_nobody_measures(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match=r"save_best='acc' is not among.*error"):
+        trained(tmp_path, {"save_best": "acc"})
