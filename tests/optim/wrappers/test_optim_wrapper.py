@@ -144,10 +144,10 @@ def test_an_infinite_norm_is_an_error_on_request() -> None:
 def test_rates_and_momenta() -> None:
     model = net()
     groups = [{"params": [p], "lr": 0.1 * i} for i, p in enumerate(model.parameters(), 1)]
-    wrapper = OptimWrapper(torch.optim.SGD(groups, lr=0.1, momentum=0.9))
-    assert wrapper.get_lr() == {"lr": pytest.approx([0.1, 0.2, 0.3, 0.4])}
+    wrapper = OptimWrapper(torch.optim.SGD(groups, lr=0.5, momentum=0.9))
+    assert wrapper.get_lr() == {"base_lr": [0.5], "lr": pytest.approx([0.1, 0.2, 0.3, 0.4])}
     assert wrapper.get_momentum() == {"momentum": [0.9] * 4}
-    assert wrapper.param_groups is wrapper.optimizer.param_groups
+    assert wrapper.param_groups == [*wrapper.optimizer.param_groups, wrapper.base_param_settings]
     assert wrapper.defaults["momentum"] == 0.9
     adam = OptimWrapper(torch.optim.Adam(model.parameters(), betas=(0.8, 0.9)))
     assert adam.get_momentum() == {"momentum": [0.8]}

@@ -2,7 +2,9 @@
 
 from engine_optim.construction import (
     DefaultOptimWrapperConstructor,
+    ZeroRedundancyOptimizer,
     build_optim_wrapper,
+    param_table,
 )
 from engine_optim.errors import (
     NonFiniteError,
@@ -128,7 +130,9 @@ __all__ = [
     "TorchLR",
     "WSDMomentum",
     "WSDParamScheduler",
+    "ZeroRedundancyOptimizer",
     "_ParamScheduler",
     "__version__",
     "build_optim_wrapper",
+    "param_table",
 ]

@@ -2,5 +2,12 @@
 
 from engine_optim.construction.builder import build_optim_wrapper
 from engine_optim.construction.default_constructor import DefaultOptimWrapperConstructor
+from engine_optim.construction.groups import param_table
+from engine_optim.construction.zero import ZeroRedundancyOptimizer
 
-__all__ = ["DefaultOptimWrapperConstructor", "build_optim_wrapper"]
+__all__ = [
+    "DefaultOptimWrapperConstructor",
+    "ZeroRedundancyOptimizer",
+    "build_optim_wrapper",
+    "param_table",
+]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from engine_optim.construction import third_party
 from engine_optim.wrappers import BaseOptimWrapper
 from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 
@@ -27,6 +28,7 @@ def torch_optimizers() -> dict[str, type[torch.optim.Optimizer]]:
 
 for _name, _optimizer in torch_optimizers().items():
     OPTIMIZERS.register_module(name=_name, module=_optimizer)
+third_party.register()
 
 
 def build_optim_wrapper(model: nn.Module, cfg: Mapping[str, Any]) -> BaseOptimWrapper:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from engine_dist.wrappers import unwrap
+from engine_optim.construction.checks import check_paramwise, warn_unknown, warn_unmatched
+from engine_optim.construction.groups import build_optimizer, merge_groups, param_table
 from engine_optim.errors import ParamGroupError
 from engine_optim.wrappers import BaseOptimWrapper
-from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS, build_as
+from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, build_as
 
 __all__ = ["DefaultOptimWrapperConstructor"]
 
 logger = logging.getLogger("engine.optim")
 
-_KEYS = (
-    "lr_mult", "decay_mult", "bias_lr_mult", "bias_decay_mult", "norm_decay_mult",
-    "flat_decay_mult", "dwconv_decay_mult", "dcn_offset_lr_mult", "bypass_duplicate",
-    "custom_keys",
-)  # fmt: skip
+Groups = list[dict[str, Any]]
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.GroupNorm,
           nn.LayerNorm)  # fmt: skip
 
@@ -36,20 +33,37 @@ class DefaultOptimWrapperConstructor:
     optim_wrapper_cfg : Mapping
         ``optimizer`` (its configuration), and ``type`` and arguments of the wrapper.
     paramwise_cfg : Mapping, optional
-        ``lr_mult`` and ``decay_mult`` for every parameter; ``bias_lr_mult``,
-        ``bias_decay_mult`` (biases but those of norms and deformable offsets),
-        ``norm_decay_mult`` (normalisation layers), ``flat_decay_mult`` (vectors),
-        ``dwconv_decay_mult`` (depth-wise convolutions), ``dcn_offset_lr_mult`` (offsets of
-        deformable convolutions), ``bypass_duplicate`` (leave out a parameter met again), and
-        ``custom_keys``: by a part of the parameter's name, ``lr_mult``, ``decay_mult`` and any
-        other setting of a group; the longest part that fits wins over all of the former.
+        ``lr_mult`` and ``decay_mult`` for every parameter; ``bias_lr_mult`` (but norms' biases),
+        ``bias_decay_mult`` (biases but those of deformable offsets),
+        ``norm_decay_mult`` (normalisation layers), ``dwconv_decay_mult`` (depth-wise
+        convolutions), ``flat_decay_mult`` (all other vectors), ``dcn_offset_lr_mult``
+        (``conv_offset`` of mmcv's deformable convolutions), ``bypass_duplicate`` (leave out a
+        parameter met again), and ``custom_keys``: by a part of the parameter's name,
+        ``lr_mult``, ``decay_mult`` and any other setting of a group; the longest part that fits
+        wins over all of the former.
+
+        ``merge_groups`` makes one group of all parameters with equal settings; without it each
+        is a group of its own, as in MMEngine. Parameters without gradients are left out unless
+        ``skip_frozen`` is False; without any paramwise setting all are taken.
 
     Raises
     ------
     ParamGroupError
-        For unknown keys, or multiples of settings that the optimizer is not given.
+        For unknown keys, negative multiples, or multiples of settings that the optimizer is not
+        given.
     TypeError
         If a configuration is none.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
+    >>> constructor = DefaultOptimWrapperConstructor(
+    ...     {"optimizer": {"type": "AdamW", "lr": 0.1, "weight_decay": 0.5}},
+    ...     {"norm_decay_mult": 0.0, "bias_decay_mult": 0.0, "merge_groups": True},
+    ... )
+    >>> groups = constructor(model).optimizer.param_groups
+    >>> [(len(group["params"]), group["weight_decay"]) for group in groups]
+    [(1, 0.5), (3, 0.0)]
     """
 
     def __init__(
@@ -67,127 +81,139 @@ class DefaultOptimWrapperConstructor:
                 f"{optim_wrapper_cfg.get('optimizer')!r}"
             )
         self.optimizer_cfg = dict(optim_wrapper_cfg["optimizer"].items())
-        self.wrapper_cfg = {
+        self.optim_wrapper_cfg = {
             "type": "OptimWrapper",
             **{key: value for key, value in optim_wrapper_cfg.items() if key != "optimizer"},
         }
         self.paramwise_cfg: dict[str, Any] = dict((paramwise_cfg or {}).items())
-        self.base_lr = self.optimizer_cfg.get("lr")
-        self.base_wd = self.optimizer_cfg.get("weight_decay")
-        self._check()
+        self.base_lr: Any = self.optimizer_cfg.get("lr")
+        self.base_wd: Any = self.optimizer_cfg.get("weight_decay")
+        self._met: tuple[Groups, int, set[int]] = ([], 0, set())
+        check_paramwise(self.paramwise_cfg, self.base_lr, self.base_wd)
 
     def __call__(self, model: nn.Module) -> BaseOptimWrapper:
         """Build the optimizer of ``model`` in its wrapper."""
         model = unwrap(model)
         if self.paramwise_cfg:
-            params: Any = self.groups(model)
+            groups: Groups = []
+            self.add_params(groups, model)
+            warn_unmatched(self._custom_keys, [name for name, _ in model.named_parameters()])
+            if self.paramwise_cfg.get("merge_groups", False):
+                groups = merge_groups(groups)
         else:
-            params = model.parameters()
-        optimizer = OPTIMIZERS.build(self.optimizer_cfg, default_args={"params": params})
-        return build_as(OPTIM_WRAPPERS, self.wrapper_cfg, BaseOptimWrapper, optimizer=optimizer)
+            groups = [{"params": list(model.parameters())}]
+        optimizer = build_optimizer(self.optimizer_cfg, groups)
+        if self.paramwise_cfg:
+            warn_unknown(self._custom_keys, getattr(optimizer, "defaults", {}))
+            if logger.isEnabledFor(logging.INFO):
+                logger.info("Parameter groups:\n%s", param_table(model, optimizer))
+        return build_as(
+            OPTIM_WRAPPERS, self.optim_wrapper_cfg, BaseOptimWrapper, optimizer=optimizer
+        )
 
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Return one group a parameter, with the settings that differ from the optimizer's.
+    def add_params(
+        self,
+        params: Groups,
+        module: nn.Module,
+        prefix: str = "",
+        is_dcn_module: bool | None = None,
+    ) -> None:
+        """Append one group a parameter of ``module`` and of its children; a subclass may differ.
+
+        Parameters
+        ----------
+        params : list of dict
+            The groups so far.
+        prefix : str
+            The module's name.
+        is_dcn_module : bool, optional
+            Whether the parent is a deformable convolution.
 
         Raises
         ------
         ParamGroupError
-            If a parameter stands in two places and ``bypass_duplicate`` is not set.
+            If a parameter is met again and ``bypass_duplicate`` is not set.
         """
-        groups: list[dict[str, Any]] = []
-        seen: set[int] = set()
-        matched: set[str] = set()
-        for name, param, module in _parameters(model):
+        seen = self._seen(params)
+        skip_frozen = self.paramwise_cfg.get("skip_frozen", True)
+        for name, param in module.named_parameters(recurse=False):
+            full = f"{prefix}.{name}" if prefix else name
             if id(param) in seen:
-                if self.paramwise_cfg.get("bypass_duplicate", False):
-                    logger.warning("%s is shared; it stays in the group that it is in", name)
-                    continue
-                raise ParamGroupError(
-                    f"parameter {name} stands in two places of the model; set "
-                    "paramwise_cfg['bypass_duplicate']=True to leave out the second"
-                )
-            seen.add(id(param))
-            settings = self._settings(name, param, module, matched) if param.requires_grad else {}
-            groups.append({"params": [param], **settings})
-        self._warn_unmatched(matched, [name for name, _ in model.named_parameters()])
-        return groups
+                self._require_bypass(full)
+            elif param.requires_grad:
+                settings = self._settings(full, param, module, is_dcn_module or False)
+                params.append({"params": [param], **settings})
+            elif not skip_frozen:
+                params.append({"params": [param]})
+        deformable = _is_deformable(module)
+        for name, child in module.named_children():
+            full = f"{prefix}.{name}" if prefix else name
+            self.add_params(params, child, prefix=full, is_dcn_module=deformable)
+
+    @property
+    def _custom_keys(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.paramwise_cfg.get("custom_keys") or {}
+
+    def _seen(self, params: Groups) -> set[int]:
+        """Return the ids of the parameters in ``params``, looking only at what was added since."""
+        groups, known, seen = self._met
+        if groups is not params:
+            known, seen = 0, set()
+        for group in params[known:]:
+            seen.update(id(param) for param in group["params"])
+        self._met = params, len(params), seen
+        return seen
+
+    def _require_bypass(self, name: str) -> None:
+        if not self.paramwise_cfg.get("bypass_duplicate", False):
+            raise ParamGroupError(
+                f"parameter {name} stands in two places of the model; set "
+                "paramwise_cfg['bypass_duplicate']=True to leave out the second"
+            )
+        logger.warning("%s is shared; it stays in the group that it is in", name)
 
     def _settings(
-        self, name: str, param: nn.Parameter, module: nn.Module, matched: set[str]
+        self, name: str, param: nn.Parameter, module: nn.Module, in_deformable: bool
     ) -> dict[str, Any]:
-        custom = self.paramwise_cfg.get("custom_keys") or {}
+        custom = self._custom_keys
         # the longest key wins, of equally long ones the first in the alphabet
         for key in sorted(sorted(custom), key=len, reverse=True):
             if key in name:
-                matched.add(key)
                 return self._scaled(**custom[key])
         cfg = self.paramwise_cfg
         bias = name.rpartition(".")[2] == "bias"
         norm = isinstance(module, _NORMS)
-        offset = _is_offset(name)
         lr = cfg.get("lr_mult", 1.0)
-        decay = cfg.get("decay_mult", 1.0)
-        if bias and not norm and not offset:
+        if bias and not (norm or in_deformable):
             lr *= cfg.get("bias_lr_mult", 1.0)
-        if offset and isinstance(module, nn.Conv2d):
+        if in_deformable and "conv_offset" in name and isinstance(module, nn.Conv2d):
             lr *= cfg.get("dcn_offset_lr_mult", 1.0)
-        if norm:
-            decay *= cfg.get("norm_decay_mult", 1.0)
-        elif _is_depthwise(module):
-            decay *= cfg.get("dwconv_decay_mult", 1.0)
-        elif bias and not offset:
-            decay *= cfg.get("bias_decay_mult", 1.0)
-        elif param.ndim == 1 and not bias:
-            decay *= cfg.get("flat_decay_mult", 1.0)
-        return self._scaled(lr, decay)
+        # of the decays that are set and concern the parameter, the first counts
+        decays = {
+            "norm_decay_mult": norm,
+            "bias_decay_mult": bias and not in_deformable,
+            "dwconv_decay_mult": _is_depthwise(module),
+            "flat_decay_mult": param.ndim == 1 and not in_deformable,
+        }
+        concerned = (cfg[key] for key, concerns in decays.items() if concerns and key in cfg)
+        return self._scaled(lr, cfg.get("decay_mult", 1.0) * next(concerned, 1.0))
 
     def _scaled(
         self, lr_mult: float = 1.0, decay_mult: float = 1.0, **others: Any
     ) -> dict[str, Any]:
-        settings = dict(others)
+        settings: dict[str, Any] = {}
         if self.base_lr is not None and lr_mult != 1.0:
             settings["lr"] = self.base_lr * lr_mult
         if self.base_wd is not None and decay_mult != 1.0:
             settings["weight_decay"] = self.base_wd * decay_mult
-        return settings
-
-    def _check(self) -> None:
-        if unknown := sorted(set(self.paramwise_cfg) - set(_KEYS)):
-            raise ParamGroupError(
-                f"paramwise_cfg has unknown keys {', '.join(unknown)}; it takes {', '.join(_KEYS)}"
-            )
-        decays = any("decay_mult" in key for key in self.paramwise_cfg) or any(
-            "decay_mult" in custom
-            for custom in (self.paramwise_cfg.get("custom_keys") or {}).values()
-        )
-        if decays and self.base_wd is None:
-            raise ParamGroupError(
-                "paramwise_cfg multiplies the weight decay, which the optimizer is not given; "
-                "set optimizer.weight_decay"
-            )
-
-    def _warn_unmatched(self, matched: set[str], names: list[str]) -> None:
-        parts = sorted({part for name in names for part in (name, *name.split("."))})
-        for key in self.paramwise_cfg.get("custom_keys") or {}:
-            # a shorter key may have lost to a longer one everywhere, and is not wrong then
-            if key not in matched and not any(key in name for name in names):
-                near = difflib.get_close_matches(key, parts, 3)
-                logger.warning(
-                    "custom_keys[%r] matches no parameter%s", key,
-                    f"; near to it: {', '.join(near)}" if near else "",
-                )  # fmt: skip
+        return {**settings, **others}
 
 
-def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, nn.Module]]:
-    for prefix, module in model.named_modules(remove_duplicate=False):
-        for name, param in module._parameters.items():
-            if param is not None:
-                yield f"{prefix}.{name}" if prefix else name, param, module
-
-
-def _is_offset(name: str) -> bool:
-    return "conv_offset" in name
+def _is_deformable(module: nn.Module) -> bool:
+    """Tell mmcv's deformable convolutions, by name: the library may not be there."""
+    names = {kind.__name__ for kind in type(module).__mro__}
+    return not names.isdisjoint(("DeformConv2d", "ModulatedDeformConv2d"))
 
 
 def _is_depthwise(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and module.in_channels == module.groups > 1
+    return isinstance(module, nn.Conv2d) and module.in_channels == module.groups

@@ -66,6 +66,8 @@ class OptimWrapper(BaseOptimWrapper):
                 f"optimizer must be a torch.optim.Optimizer, but got {type(optimizer).__name__}"
             )
         super().__init__(optimizer)
+        if len(optimizer.param_groups) > 1:
+            self.base_param_settings = {**optimizer.defaults, "params": torch.tensor([0.0])}
         self.clip = Clip(clip_grad) if clip_grad is not None else None
         self.guard = NonFiniteGuard.from_setting(non_finite)
         self.items = ItemCounter()
@@ -75,6 +77,8 @@ class OptimWrapper(BaseOptimWrapper):
         self._max_counts = -1
         self._remainder_counts = -1
         self._sharded_clip: Any = None
+        # those of schedulefree keep two sets of weights
+        self._has_modes = hasattr(optimizer, "train") and hasattr(optimizer, "eval")
 
     @property
     def inner_count(self) -> int:
@@ -161,6 +165,7 @@ class OptimWrapper(BaseOptimWrapper):
         It knows modules with ``no_sync`` (DDP and its kin) and FSDP2's.
         """
         self.watch(model)
+        self.train()
         if self._accumulative_counts == 1:
             yield
             return
@@ -173,6 +178,16 @@ class OptimWrapper(BaseOptimWrapper):
         else:
             with model.no_sync():  # type: ignore[operator]  # a module's attributes have no types
                 yield
+
+    def train(self, mode: bool = True) -> None:
+        """Switch an optimizer that has modes, such as schedulefree's; `optim_context` does too."""
+        if self._has_modes:
+            optimizer: Any = self.optimizer
+            optimizer.train() if mode else optimizer.eval()
+
+    def eval(self) -> None:
+        """Switch to the weights that are to be evaluated and saved, where they are others."""
+        self.train(False)
 
     def watch(self, model: torch.nn.Module) -> None:
         """Learn what a parallel wrapper around the model needs: its ranks, its own clipping."""

@@ -90,6 +90,12 @@ class OptimWrapperDict(OptimWrapper):
         for wrapper in self.values():
             wrapper.zero_grad(**kwargs)
 
+    def train(self, mode: bool = True) -> None:
+        """Switch all that have modes."""
+        for wrapper in self.values():
+            if isinstance(wrapper, OptimWrapper):
+                wrapper.train(mode)
+
     def initialize_count_status(
         self, model: torch.nn.Module, cur_iter: int, max_iters: int
     ) -> None:
