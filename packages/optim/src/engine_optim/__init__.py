@@ -1,5 +1,11 @@
 """Optimizer wrappers, parameter groups, schedules and weight averaging for PyTorch."""
 
+from engine_optim.averaging import (
+    BaseAveragedModel,
+    ExponentialMovingAverage,
+    MomentumAnnealingEMA,
+    StochasticWeightAverage,
+)
 from engine_optim.construction import (
     DefaultOptimWrapperConstructor,
     ZeroRedundancyOptimizer,
@@ -80,6 +86,7 @@ __all__ = [
     "WSDLR",
     "AmpOptimWrapper",
     "ApexOptimWrapper",
+    "BaseAveragedModel",
     "BaseOptimWrapper",
     "ColossalAIOptimWrapper",
     "ConstantLR",
@@ -95,6 +102,7 @@ __all__ = [
     "DefaultOptimWrapperConstructor",
     "ExponentialLR",
     "ExponentialMomentum",
+    "ExponentialMovingAverage",
     "ExponentialParamScheduler",
     "FactorScheduler",
     "LRSchedulerMixin",
@@ -103,6 +111,7 @@ __all__ = [
     "LinearLR",
     "LinearMomentum",
     "LinearParamScheduler",
+    "MomentumAnnealingEMA",
     "MomentumSchedulerMixin",
     "MultiStepLR",
     "MultiStepMomentum",
@@ -127,6 +136,7 @@ __all__ = [
     "StepLR",
     "StepMomentum",
     "StepParamScheduler",
+    "StochasticWeightAverage",
     "TorchLR",
     "WSDMomentum",
     "WSDParamScheduler",
