@@ -122,7 +122,7 @@ def test_where_nothing_is_drawn_it_is_torchs_own() -> None:
         def prepare_data(self, idx: int) -> Any:
             return idx
 
-    kinds = {
+    kinds: dict[bool, list[Any]] = {
         True: [plain, ConcatDataset([plain, plain]), RepeatDataset(plain, 2)],
         False: [Own(), Numbers(pipeline=[Draw()]), ConcatDataset([plain, Own()]), [1, 2]],
     }
