@@ -133,6 +133,36 @@ def test_a_resumed_run_remembers_what_it_kept(tmp_path: Path) -> None:
     assert files(tmp_path) == ["best_error_epoch_5.pth", "epoch_4.pth", "epoch_5.pth"]
 
 
+def test_the_message_hub_says_what_is_where(tmp_path: Path) -> None:
+    # by the keys and in the form that MMEngine uses
+    hook = {"interval": 1, "max_keep_ckpts": 2, "save_best": "error", "rule": "less"}
+    hub = trained(tmp_path, hook, val_evaluator=Recorded(NUMBERS)).message_hub
+    assert hub.get_info("keep_ckpt_ids") == [3, 4]
+    assert hub.get_info("last_ckpt") == str(tmp_path / "epoch_4.pth")
+    assert hub.get_info("best_ckpt") == str(tmp_path / "best_error_epoch_4.pth")
+    assert hub.get_info("best_score") == 0.5
+
+
+@pytest.mark.parametrize(
+    "claimed", ["{}/elsewhere/precious.pth", "*", "../elsewhere/precious.pth"]
+)
+def test_a_checkpoint_cannot_name_files_to_remove(tmp_path: Path, claimed: str) -> None:
+    work_dir, precious = tmp_path / "run", tmp_path / "elsewhere" / "precious.pth"
+    hook = {"interval": 1, "save_best": "error", "rule": "less"}
+    trained(work_dir, hook, val_evaluator=Recorded([3.0]), train_cfg={"max_epochs": 1})
+    precious.parent.mkdir()
+    precious.touch()
+    state = torch.load(work_dir / "epoch_1.pth", weights_only=True)
+    state["message_hub"]["runtime_info"].update(
+        best_ckpt=claimed.format(tmp_path), best_score=3.0, keep_ckpt_ids=[]
+    )
+    torch.save(state, work_dir / "epoch_1.pth")
+    later = {"val_evaluator": Recorded([1.0]), "train_cfg": {"max_epochs": 2}}
+    trained(work_dir, hook, **later, resume=True)
+    assert precious.exists()
+    assert {"epoch_1.pth", "epoch_2.pth", "best_error_epoch_2.pth"} <= set(files(work_dir))
+
+
 def test_two_metrics_have_a_best_each(tmp_path: Path) -> None:
     class Two(Recorded):
         def compute_metrics(self, results: list[Any]) -> dict[str, float]:

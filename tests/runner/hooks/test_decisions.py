@@ -22,7 +22,7 @@ def test_never_due_below_one() -> None:
 
 @given(st.integers(1, 5), st.lists(st.integers(0, 30), max_size=40, unique=True))
 def test_retention_keeps_the_newest(limit: int, counts: list[int]) -> None:
-    kept = Retention(limit)
+    kept = Retention[str](limit)
     gone = [name for count in counts for name in kept.add(str(count))]
     names = [str(count) for count in counts]
     assert kept.names == names[-limit:]

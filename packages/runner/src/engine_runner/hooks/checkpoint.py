@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -76,23 +77,24 @@ class CheckpointHook(Hook):
         self.save_last = save_last
         self.save_begin = save_begin
         self.filename_tmpl = filename_tmpl or ("epoch_{}.pth" if by_epoch else "iter_{}.pth")
-        self._retention = Retention(max_keep_ckpts)
+        self._retention = Retention[int](max_keep_ckpts)
         self._best = _trackers(
             save_best, rule, greater_keys or GREATER_KEYS, less_keys or LESS_KEYS
         )
-        self._best_files: dict[str, str] = {}
+        self._best_files: dict[str, Path] = {}
 
     def before_train(self, runner: RunnerLike) -> None:
         """Settle where files go, and take up what a resumed run had kept."""
         work_dir = Path(runner.work_dir)
         self._folder = work_dir if self.out_dir is None else Path(self.out_dir) / work_dir.name
         hub = runner.message_hub
-        self._retention.names = list(hub.get_info("keep_ckpt_ids", []))
+        self._retention.names = [int(count) for count in hub.get_info("keep_ckpt_ids", ())]
         for best in self._best:
             best.score = hub.get_info(_score_key(best.key, len(self._best)), None)
             name = hub.get_info(_file_key(best.key, len(self._best)), None)
             if name is not None:
-                self._best_files[best.key] = name
+                # its name alone: what a checkpoint says must not remove files elsewhere
+                self._best_files[best.key] = self._folder / Path(name).name
 
     def after_train_epoch(self, runner: RunnerLike) -> None:
         """Save after an epoch where one is due."""
@@ -121,7 +123,7 @@ class CheckpointHook(Hook):
 
     def _save(self, runner: RunnerLike, count: int) -> None:
         name = self.filename_tmpl.format(count)
-        gone = self._retention.add(name)
+        gone = self._retention.add(count)
         hub = runner.message_hub
         hub.update_info("keep_ckpt_ids", list(self._retention.names))
         hub.update_info("last_ckpt", str(self._folder / name))
@@ -129,21 +131,22 @@ class CheckpointHook(Hook):
         if is_main_process():
             (Path(runner.work_dir) / "last_checkpoint").write_text(str(self._folder / name))
             for old in gone:
-                _remove(self._folder / old)
+                _remove(self._folder / self.filename_tmpl.format(old))
 
     def _save_best(self, runner: RunnerLike, best: BestScore, previous: float | None) -> None:
         # between two epochs the counters stand at what is done already
         count = runner.epoch if self.by_epoch else runner.iter
         stem = f"best_{best.key.replace('/', '_')}"
         name = f"{stem}_{self.filename_tmpl.format(count)}"
+        path = self._folder / name
         old = self._best_files.get(best.key)
-        self._best_files[best.key] = name
+        self._best_files[best.key] = path
         hub = runner.message_hub
         hub.update_info(_score_key(best.key, len(self._best)), best.score)
-        hub.update_info(_file_key(best.key, len(self._best)), name)
+        hub.update_info(_file_key(best.key, len(self._best)), str(path))
         self._write(runner, name)
-        if is_main_process() and old not in (None, name):
-            _remove(self._folder / str(old))
+        if is_main_process() and old not in (None, path):
+            _remove(old)
         runner.logger.info("best %s so far: %.4f, in %s", best.key, best.score, name)
 
     def _write(self, runner: RunnerLike, name: str) -> None:
@@ -183,5 +186,5 @@ def _file_key(key: str, count: int) -> str:
 
 def _remove(path: Path) -> None:
     logger.debug("removing %s", path)
-    for file in (path, *path.parent.glob(f"{path.name}.*")):
+    for file in (path, *path.parent.glob(f"{escape(path.name)}.*")):
         file.unlink(missing_ok=True)

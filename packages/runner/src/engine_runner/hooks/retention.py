@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 __all__ = ["Retention"]
 
+K = TypeVar("K")
 
-class Retention:
-    """Keeps the newest files of a row.
+
+class Retention(Generic[K]):
+    """Keeps the newest files of a row, known by name or by number.
 
     Parameters
     ----------
     limit : int
         How many to keep; below 1 all of them.
-    names : iterable of str
+    names : iterable
         What is kept already, oldest first.
     """
 
-    def __init__(self, limit: int = -1, names: Iterable[str] = ()) -> None:
+    def __init__(self, limit: int = -1, names: Iterable[K] = ()) -> None:
         self.limit = limit
         self.names = list(names)
 
-    def add(self, name: str) -> list[str]:
+    def add(self, name: K) -> list[K]:
         """Take a new name in; return the names that are to go, oldest first."""
         if name in self.names:
             self.names.remove(name)
