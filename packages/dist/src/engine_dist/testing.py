@@ -151,6 +151,12 @@ class ProcessPool:
             process.start()
             theirs.close()
             self._processes.append((process, ours))
+        # importing torch takes its time, which is none of the first job's
+        started = [self._receive(r, ours) for r, (_, ours) in enumerate(self._processes)]
+        failures = {rank: answer for rank, (ok, answer) in enumerate(started) if not ok}
+        if failures:
+            self._kill()
+            raise RankError(failures)
 
     def _dump(self, rank: int) -> Path:
         return Path(self._dumps.name) / f"rank{rank}.txt"
@@ -219,6 +225,7 @@ def _serve(rank: int, world_size: int, connection: Connection, dump: Path) -> No
     torch.set_num_threads(1)  # the ranks share the machine's cores
     with open(dump, "w", encoding="utf-8") as file:
         faulthandler.register(SIGUSR1, file, all_threads=True)
+        connection.send_bytes(pickle.dumps((True, None)))
         while True:
             try:
                 request = connection.recv_bytes()
