@@ -65,13 +65,23 @@ def load_state_dict(
         (names.get(name, name), value) for name, value in state_dict.items()
     )
     if hasattr(state_dict, "_metadata"):
-        given._metadata = state_dict._metadata  # type: ignore[attr-defined]  # as torch keeps versions
+        given._metadata = _placed(module, state_dict._metadata)  # type: ignore[attr-defined]  # as torch keeps versions
     patterns = (*_MAY_MISS, *may_miss)
     report = _load(module, own, given, patterns, strict=strict, allow_few=allow_few)
     if not report.complete:
         target = logger if isinstance(logger, logging.Logger) else _logger
         target.warning("the checkpoint does not fit in all: %s", report)
     return report
+
+
+def _placed(module: nn.Module, versions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the versions of modules under the names that these have within wrappers."""
+    places = plain_names(module, [f"{name}." for name, _ in module.named_modules()])
+    return {
+        name.rstrip("."): versions[plain.rstrip(".")]
+        for name, plain in {".": "", **places}.items()
+        if plain.rstrip(".") in versions
+    }
 
 
 def _load(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -38,11 +38,14 @@ def get_state_dict(
     for name, value in state.items():
         renamed[prefix + clean[name]] = value
     if destination is None and not prefix and hasattr(state, "_metadata"):
-        renamed._metadata = state._metadata  # type: ignore[attr-defined]  # as torch keeps versions
+        places = plain_names(module, [f"{name}." for name in state._metadata])
+        renamed._metadata = {  # type: ignore[attr-defined]  # as torch keeps versions
+            places[f"{name}."].rstrip("."): version for name, version in state._metadata.items()
+        }
     return renamed
 
 
-def plain_names(module: nn.Module, state: Mapping[str, Any]) -> dict[str, str]:
+def plain_names(module: nn.Module, state: Iterable[str]) -> dict[str, str]:
     """Map each name in a module's own state to the name that it has without wrappers."""
     wrappers = [
         f"{path}." if path else ""
