@@ -6,6 +6,7 @@ import copy
 import os
 from argparse import ArgumentParser
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from engine_config.auto_parser import add_arguments
@@ -272,7 +273,7 @@ class Config(ConfigMapping):
         return None
 
     def as_text(self, kind: str) -> str:
-        """Return the config as ``json`` or ``yaml``, tuples and sets as lists.
+        """Return the config as ``json`` or ``yaml``: tuples as lists, classes as dotted names.
 
         Raises
         ------
@@ -392,9 +393,11 @@ def _from_source(
 
 
 def _listed(value: Any) -> Any:
-    """Return a value with its tuples and sets as lists: JSON and YAML have no others."""
+    """Return a value as JSON and YAML have it: lists alone, classes and functions by name."""
     if isinstance(value, dict):
         return {key: _listed(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_listed(item) for item in value]
+    if isinstance(value, type | FunctionType | BuiltinFunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
     return value

@@ -62,7 +62,7 @@ def _yaml(text: str, file: str) -> Any:
         problem = getattr(error, "problem", None) or str(error)
         raise ConfigSyntaxError(f"no YAML: {problem}; correct the syntax", at) from error
     except yaml_codec.AliasError as error:
-        raise ConfigLimitError(str(error), Origin(file, error.line)) from error
+        raise ConfigLimitError(error.problem, Origin(file, error.line)) from error
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         # PyYAML's constructors raise these for values such as a date of month 13.
         raise ConfigSyntaxError(f"no YAML: {error}", Origin(file, 1)) from error

@@ -121,7 +121,9 @@ class _Statements(Expressions):
             if isinstance(target, ast.Name):
                 del self.names[target.id]
             elif isinstance(target, ast.Subscript):
-                del self.container(target)[self.key(target.slice)]
+                holder = self.container(target)
+                self.budget.sized(holder)  # the items behind move up
+                del holder[self.key(target.slice)]
             else:
                 raise self.refuse(target, "this del")
 

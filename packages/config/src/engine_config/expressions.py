@@ -53,13 +53,19 @@ class Expressions:
             if is_globals(target.value):
                 self.names[self.key(target.slice)] = value
             else:
-                self.container(target)[self.key(target.slice)] = value
+                self._put(self.container(target), self.key(target.slice), value)
         elif isinstance(target, ast.Tuple | ast.List):
             self._unpack(target, value)
         elif isinstance(target, ast.Attribute) and self._is_config(target):
             self.value(target.value)[target.attr] = value
         else:
             raise self.refuse(target, "this assignment")
+
+    def _put(self, holder: Any, key: Any, value: Any) -> None:
+        if isinstance(key, slice):  # moves all the items and may make the list longer
+            value = list(value)
+            self.budget.allow(len(holder) + len(value))
+        holder[key] = value
 
     def _unpack(self, target: ast.Tuple | ast.List, value: Any) -> None:
         items = list(value)
@@ -197,7 +203,8 @@ class Expressions:
         holder = self.value(node.value)
         if not isinstance(holder, dict | list | tuple | str | bytes | range):
             raise TypeError(f"a {type(holder).__name__} has no items")
-        return holder[self.key(node.slice)]
+        key = self.key(node.slice)
+        return self.budget.sized(holder[key]) if isinstance(key, slice) else holder[key]
 
     def _slice_(self, node: ast.Slice) -> Any:
         return slice(

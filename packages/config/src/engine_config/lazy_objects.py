@@ -79,7 +79,7 @@ class LazyObject:
             ) from error
 
     def __getattr__(self, name: str) -> LazyAttr:
-        if _asked_by_tools(name):
+        if name.startswith("_") and name.endswith("_"):  # asked for by pickle, IPython, …
             raise AttributeError(name)
         return LazyAttr(name, self)
 
@@ -153,7 +153,7 @@ class LazyAttr:
             ) from error
 
     def __getattr__(self, name: str) -> LazyAttr:
-        if _asked_by_tools(name):
+        if name.startswith("_") and name.endswith("_"):  # asked for by pickle, IPython, …
             raise AttributeError(name)
         return LazyAttr(name, self)
 
@@ -185,12 +185,6 @@ class LazyAttr:
     def __setstate__(self, state: tuple[str, LazyObject | LazyAttr]) -> None:
         self.name, self._source = state
         self.location = None
-
-
-def _asked_by_tools(name: str) -> bool:
-    """Whether Python, a notebook or a printer looks for a method that a lazy value lacks."""
-    dunder = name.startswith("__") and name.endswith("__")
-    return dunder or name.startswith(("_repr_", "_ipython_"))
 
 
 def _member(owner: Any, name: str) -> Any:

@@ -52,11 +52,12 @@ def merge(
         if not isinstance(value, dict):
             dict.__setitem__(merged, key, value)
             continue
-        if dict.get(value, DELETE_KEY, False):
-            if key not in merged:
+        delete = dict.get(value, DELETE_KEY)
+        if delete is not None:
+            if delete and key not in merged:
                 raise _nothing_to_delete((*path, key), locate)
             value = without_delete(value)
-        elif key in merged:
+        if key in merged and not delete:
             below = dict.__getitem__(merged, key)
             if isinstance(below, dict) or (allow_list_keys and isinstance(below, list)):
                 inner = (*path, key)

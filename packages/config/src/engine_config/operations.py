@@ -16,6 +16,18 @@ MAX_ITEMS = 2_000_000
 MAX_BITS = 10_000
 
 
+# What is printed or compared with all that is in it.
+_NESTED: tuple[type[Iterable[Any]], ...] = (
+    list,
+    tuple,
+    set,
+    frozenset,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+)
+
+
 class Budget:
     """Counts what an evaluation has done; raises when it is too much."""
 
@@ -54,7 +66,7 @@ def expanded_size(values: Iterable[Any]) -> int:
         if isinstance(item, dict):
             stack.extend(item)
             stack.extend(dict.values(item))
-        elif isinstance(item, list | tuple | set | frozenset):
+        elif isinstance(item, _NESTED):
             stack.extend(item)
     return total
 
@@ -102,7 +114,12 @@ def _remainder(budget: Budget, left: Any, right: Any) -> Any:
 
 
 def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Budget, Any, Any], Any]:
-    return lambda budget, left, right: _bounded(function(left, right))
+    def apply(budget: Budget, left: Any, right: Any) -> Any:
+        budget.sized(left)
+        budget.sized(right)
+        return _bounded(function(left, right))
+
+    return apply
 
 
 def _bounded(value: Any) -> Any:
@@ -162,6 +179,8 @@ def call_function(
     """Call a pure builtin within bounds."""
     if function is dict and not arguments:
         return dict(**named)
+    if function is len or function is bool:
+        return function(*arguments, **named)
     budget.walk(*arguments, *named.values())
     if function is pow:
         return _power(budget, *arguments)
@@ -255,12 +274,22 @@ METHODS: dict[type, frozenset[str]] = {
     range: frozenset(["count", "index"]),
 }
 
+# These take the same time however much their holder has.
+_QUICK: dict[type, frozenset[str]] = {
+    dict: frozenset(["get", "items", "keys", "pop", "setdefault", "update", "values"]),
+    list: frozenset(["append", "extend"]),
+    set: frozenset(["add", "discard", "update"]),
+}
+
 
 def call_method(
     budget: Budget, holder: Any, name: str, arguments: list[Any], named: dict[str, Any]
 ) -> Any:
     """Call a plain method within bounds."""
-    budget.walk(holder, *arguments, *named.values())
+    kind = next((kind for kind in _QUICK if isinstance(holder, kind)), object)
+    budget.walk(*arguments, *named.values())
+    if name not in _QUICK.get(kind, ()):
+        budget.walk(holder)
     if name == "format" and isinstance(holder, str):
         return _format(budget, holder, arguments, named)
     if name == "join":

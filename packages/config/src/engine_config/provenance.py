@@ -71,7 +71,7 @@ def _build(value: Any, record: Record, path: Path) -> Any:
             if type(item) not in ATOMS and isinstance(item, _CONTAINERS):
                 item = _build(item, record, (*path, key))
             dict.__setitem__(node, key, item)
-        if DELETE_KEY in node:
+        if DELETE_KEY in node and dict.pop(node, DELETE_KEY):
             raise _needless_delete(record, path)
         return node
     if type(value) is list or type(value) is tuple:

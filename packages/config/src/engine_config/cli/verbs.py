@@ -48,7 +48,7 @@ def get(options: argparse.Namespace) -> int:
     """Print one value as JSON."""
     cfg = _read(options.config, options)
     cfg.provenance(options.key)  # names the part of the key that is not there
-    value: Any = cfg._cfg_dict
+    value: Any = cfg.to_dict()  # with what is lazy by name
     for part in options.key.split("."):
         value = item_of(value, part)[1]
     print(json.dumps(value, default=_named, ensure_ascii=False))

@@ -10,7 +10,7 @@ class AliasError(ValueError):
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(f"line {line}: {message}")
-        self.line = line
+        self.problem, self.line = message, line
 
 
 # How many values a document may stand for once its aliases are followed.
@@ -64,11 +64,14 @@ def _bound(root: Any) -> None:
             sizes[key] = 1 + sum(sizes.get(id(child), 0) for child in _children(node))
             if sizes[key] > MAX_VALUES:
                 raise AliasError(
-                    f"the aliases of this document multiply to more than {MAX_VALUES} values",
+                    f"the aliases of this document multiply to more than {MAX_VALUES} values; "
+                    f"use fewer",
                     node.start_mark.line + 1,
                 )
         elif key in open_nodes:
-            raise AliasError("an alias stands within what it names", node.start_mark.line + 1)
+            raise AliasError(
+                "an alias stands within what it names; remove it", node.start_mark.line + 1
+            )
         elif key not in sizes:
             open_nodes.add(key)
             stack.append((node, True))
