@@ -1,4 +1,4 @@
-"""Files upon files: where bases are found, and how they are merged."""
+"""Where the bases of a config are found."""
 
 from __future__ import annotations
 
@@ -8,155 +8,171 @@ import pytest
 
 from engine_config import (
     Config,
+    ConfigEncodingError,
     ConfigFileNotFoundError,
     ConfigInheritanceError,
     ConfigKeyError,
-    ConfigTypeError,
+    ConfigSecurityError,
 )
-from tests.config.writing import write
+from tests.config.files import write
 
 
-def test_several_bases_each_with_its_own(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        top__py="_base_ = ['./mid.py', 'deep/other.yaml']\nc = dict(x=9)\n",
-        mid__py="_base_ = 'low.json'\na = dict(y=2)\n",
-        low__json='{"a": {"x": 1, "y": 1}, "kept": [1]}',
-        deep_in_other__yaml="_base_: ../c.toml\nc: {y: 5}\n",
-        c__toml="[c]\nx = 1\nz = 3\n",
-    )
-    cfg = Config.fromfile(config)
-    assert cfg.to_dict() == {
-        "a": {"x": 1, "y": 2},
-        "kept": [1],
-        "c": {"x": 9, "y": 5, "z": 3},
-    }
-
-
-def test_an_absolute_base(tmp_path: Path) -> None:
-    base = write(tmp_path, elsewhere_in_base__py="a = 1\n")
-    config = write(tmp_path, config__py=f"_base_ = {str(base)!r}\nb = 2\n")
-    assert Config.fromfile(config).to_dict() == {"a": 1, "b": 2}
-
-
-def test_lists_and_values_are_replaced_and_dicts_merged(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="_base_ = 'base.py'\nsteps = [1]\nd = dict(e=dict(f=2))\nn = None\n",
-        base__py="steps = [8, 11]\nd = dict(e=dict(f=1, g=1), h=1)\nn = dict(a=1)\n",
-    )
-    assert Config.fromfile(config).to_dict() == {
-        "steps": [1],
-        "d": {"e": {"f": 2, "g": 1}, "h": 1},
-        "n": None,
-    }
-
-
-def test_changing_a_base_in_place_leaves_the_file_alone(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="_base_ = 'base.py'\nd = _base_.d\nd.update(x=2)\nother = _base_.d.copy()\n",
-        base__py="d = dict(x=1, y=1)\n",
-    )
-    assert Config.fromfile(config).d == {"x": 2, "y": 1}
-    assert Config.fromfile(tmp_path / "base.py").d == {"x": 1, "y": 1}
-
-
-def test_delete_where_nothing_is(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="_base_ = 'base.py'\na = dict(\n    nowhere=dict(_delete_=True, x=1))\n",
-        base__py="a = dict(x=1)\n",
-    )
-    with pytest.raises(ConfigTypeError, match=r"config\.py:3: a\.nowhere says _delete_=True, but"):
-        Config.fromfile(config)
+@pytest.mark.parametrize("name", ["base.py", "./base.py", "../up.py", "{absolute}"])
+def test_relative_and_absolute(tmp_path: Path, name: str) -> None:
+    name = name.format(absolute=tmp_path / "configs" / "base.py")
+    files = {"configs/base.py": "a = 1", "up.py": "a = 1", "configs/c.py": f"_base_ = {name!r}"}
+    write(tmp_path, files)
+    assert Config.fromfile(tmp_path / "configs/c.py").a == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("name", "text"),
     [
-        ("a = dict(x=1)\n", r"config\.py:2: cannot merge a=.* over the base's list"),
-        ("b = dict(y=2)\n", r"config\.py:2: cannot merge b=.* over the base's int"),
+        ("c.py", "_base_ = [\n    'x.yaml',  # one\n    'y.json',\n    './z.toml',\n]\nd = 4"),
+        ("c.py", "_base_: list = ['x.yaml', 'y.json', 'z.toml']\nd = 4"),
+        ("c.py", '"""A text\n_base_ = 1\n"""\n_base_ = ("x.yaml", "y.json", "z.toml")\nd = 4'),
+        ("c.py", "d = 4\n_base_ = [f'{n}' for n in ('x.yaml', 'y.json', 'z.toml')]"),
+        ("c.yaml", "_base_: [x.yaml, y.json, z.toml]\nd: 4"),
+        ("c.json", '{"_base_": ["x.yaml", "y.json", "z.toml"], "d": 4}'),
+        ("c.toml", '_base_ = ["x.yaml", "y.json", "z.toml"]\nd = 4'),
     ],
 )
-def test_a_dict_over_something_else(tmp_path: Path, text: str, message: str) -> None:
-    config = write(tmp_path, config__py=f"_base_ = 'base.py'\n{text}", base__py="a = [1]\nb = 2\n")
-    with pytest.raises(ConfigTypeError, match=message) as caught:
-        Config.fromfile(config)
-    assert "_delete_" in str(caught.value)
+def test_several_of_every_format(tmp_path: Path, name: str, text: str) -> None:
+    bases = {"x.yaml": "a: 1", "y.json": '{"b": 2}', "z.toml": "c = 3"}
+    cfg = Config.fromfile(write(tmp_path, {name: text, **bases}))
+    assert cfg.to_dict() == {"a": 1, "b": 2, "c": 3, "d": 4}
 
 
-def test_a_circle_of_three_is_spelled_out(tmp_path: Path) -> None:
-    config = write(
-        tmp_path, a__py="_base_ = 'b.py'\n", b__py="_base_ = 'c.yaml'\n", c__yaml="_base_: a.py\n"
-    )
-    with pytest.raises(ConfigInheritanceError, match=r"a\.py → .*b\.py → .*c\.yaml → .*a\.py"):
-        Config.fromfile(config)
+def test_the_last_base_statement_counts(tmp_path: Path) -> None:
+    files = {"c.py": "_base_ = 'x.py'\n_base_ = 'y.py'\n", "y.py": "a = 2"}
+    assert Config.fromfile(write(tmp_path, files)).to_dict() == {"a": 2}
 
 
-def test_a_missing_base_names_the_line(tmp_path: Path) -> None:
-    config = write(tmp_path, config__py="a = 1\n_base_ = [\n    'absent.py',\n]\n")
-    with pytest.raises(ConfigFileNotFoundError, match=r"config\.py:2: the base 'absent\.py'"):
-        Config.fromfile(config)
+def test_five_levels(tmp_path: Path) -> None:
+    files = {f"{n}.py": f"_base_ = '{n + 1}.py'\na = dict(k{n}={n}, last={n})" for n in range(5)}
+    files["5.py"] = "a = dict()"
+    cfg = Config.fromfile(write(tmp_path, files))
+    assert cfg.a == {**{f"k{n}": n for n in range(5)}, "last": 0}
+
+
+def test_bases_side_by_side(tmp_path: Path) -> None:
+    files = {
+        "c.py": "_base_ = ['l.py', 'r.py']",
+        "l.py": "a = 1",
+        "r.py": "_base_ = 'top.py'",
+        "top.py": "n = 1",
+    }
+    assert Config.fromfile(write(tmp_path, files)).to_dict() == {"a": 1, "n": 1}
 
 
 def test_two_bases_that_set_one_key(tmp_path: Path) -> None:
-    config = write(tmp_path, config__yaml="_base_: [a.py, b.py]\n", a__py="x=1\n", b__py="x=2\n")
-    with pytest.raises(ConfigKeyError, match=r"a\.py and .*b\.py both set x"):
-        Config.fromfile(config)
+    files = {"c.py": "\n_base_ = ['l.py', 'r.py']", "l.py": "a = 1", "r.py": "a = 1\nb = 2"}
+    with pytest.raises(
+        ConfigKeyError, match=r"c\.py:2: the bases .*l\.py and .*r\.py both set a;"
+    ):
+        Config.fromfile(write(tmp_path, files))
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a.py": "_base_ = 'b.py'", "b.py": "_base_ = 'a.py'"}, r"circle: .*a\.py → .*b\.py → "),
+        ({"a.yaml": "_base_: b.json", "b.json": '{"_base_": "a.yaml"}'}, "circle"),
+        ({"a.py": "_base_ = [3]"}, r"a\.py:1: _base_ is a path .* got 3 of type int"),
+        ({"a.py": "_base_ = '\\0'"}, "_base_ is a path"),
+    ],
+)
+def test_bases_that_cannot_be(tmp_path: Path, files: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigInheritanceError, match=message):
+        Config.fromfile(write(tmp_path, files))
+
+
+def test_a_chain_that_is_too_long(tmp_path: Path) -> None:
+    files = {f"{n}.py": f"_base_ = '{n + 1}.py'" for n in range(60)}
+    with pytest.raises(ConfigInheritanceError, match="more than 50 bases upon each other"):
+        Config.fromfile(write(tmp_path, files))
+
+
+def test_a_missing_base_names_both_files(tmp_path: Path) -> None:
+    file = write(tmp_path, {"c.py": "\n\n_base_ = 'gone.py'"})
+    with pytest.raises(ConfigFileNotFoundError, match=r"c\.py:3: the base 'gone.py' of .*c\.py"):
+        Config.fromfile(file)
+
+
+def test_a_base_that_is_not_utf_8(tmp_path: Path) -> None:
+    file = write(tmp_path, {"c.py": "_base_ = 'b.py'"})
+    (tmp_path / "b.py").write_bytes(b"a = 1\nb = '\xff'\n")
+    with pytest.raises(ConfigEncodingError, match=r"b\.py:2: not UTF-8: byte 0xff"):
+        Config.fromfile(file)
+
+
+def test_a_python_base_of_data_is_read_as_data(tmp_path: Path) -> None:
+    files = {"c.yaml": "_base_: b.py\na: 1\n", "b.py": "b = [i for i in range(2)]\n"}
+    assert Config.fromfile(write(tmp_path, files)).to_dict() == {"b": [0, 1], "a": 1}
+    write(tmp_path, {"b.py": "import os\nos.abort()\n"})
+    with pytest.raises(ConfigSecurityError, match=r"b\.py:1"):
+        Config.fromfile(tmp_path / "c.yaml")
+
+
+# ------------------------------------------------------------------- other packages
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an installed package's folder: configs and a model index in its ``.mim``."""
+    """Install a package of an unlikely name whose import would fail."""
     monkeypatch.syspath_prepend(tmp_path / "site")
-    mim = tmp_path / "site" / "otherproject" / ".mim"
-    mim.mkdir(parents=True)
-    (mim.parent / "__init__.py").write_text("raise RuntimeError('a config was to be read')\n")
-    write(
-        mim,
-        configs_in_net_in_net__py="_base_ = '../runtime.py'\nmodel = dict(type='Net', depth=18)\n",
-        configs_in_runtime__py="hooks = dict(type='Hooks')\n",
-    )
-    (mim / "model-index.yml").write_text("Import:\n  - configs/net/metafile.yml\n")
-    (mim / "configs" / "net" / "metafile.yml").write_text(
-        "Models:\n  - Name: net_18\n    Config: configs/net/net.py\n"
-    )
-    return mim
+    return write(
+        tmp_path / "site" / "zoo_of_tests",
+        {
+            "__init__.py": "raise RuntimeError('a config must not import the package')",
+            ".mim/configs/_base_/run.py": "run = dict(type='Run')\nhooks = [dict(type='H')]\nn = 1",
+            ".mim/configs/net/deep.py": "_base_ = '../_base_/run.py'\nmodel = dict(depth=101)",
+            ".mim/model-index.yml": "Import: [configs/net/metafile.yml, gone.yml]",
+            ".mim/configs/net/metafile.yml": """\
+                Models:
+                  - Name: deep-101
+                    Config: configs/net/deep.py
+                """,
+        },
+    ).parent
 
 
-@pytest.mark.parametrize("name", ["net/net.py", "net_18"])
-def test_a_base_of_another_package(package: Path, tmp_path: Path, name: str) -> None:
-    config = write(
-        tmp_path, config__py=f"_base_ = 'otherproject::{name}'\nmodel = dict(depth=50)\n"
-    )
-    cfg = Config.fromfile(config)
-    assert cfg.model == {"type": "Net", "depth": 50, "_scope_": "otherproject"}
-    assert cfg.hooks == {"type": "Hooks", "_scope_": "otherproject"}
+@pytest.mark.parametrize("name", ["net/deep.py", "deep-101", "deep.py", "deep"])
+def test_by_path_by_name_and_by_the_end_of_a_path(
+    tmp_path: Path, package: Path, name: str
+) -> None:
+    cfg = Config.fromfile(write(tmp_path, {"c.py": f"_base_ = ['zoo_of_tests::{name}']\nm = 2"}))
+    assert cfg.model == {"depth": 101, "_scope_": "zoo_of_tests"}
+    assert cfg.run == {"type": "Run", "_scope_": "zoo_of_tests"}
+    assert cfg.hooks == [{"type": "H", "_scope_": "zoo_of_tests"}]
+    assert (cfg.n, cfg.m) == (1, 2)
 
 
-def test_a_package_or_a_config_of_it_that_is_not_there(package: Path, tmp_path: Path) -> None:
-    config = write(tmp_path, config__py="_base_ = 'nosuchproject::net.py'\n")
-    with pytest.raises(ConfigFileNotFoundError, match="'nosuchproject', which is not installed"):
-        Config.fromfile(config)
-    config = write(tmp_path, config__py="_base_ = 'otherproject::absent.py'\n")
-    with pytest.raises(ConfigFileNotFoundError, match=r"neither a file below .*\.mim"):
-        Config.fromfile(config)
+def test_in_a_base_of_a_base_and_from_data(tmp_path: Path, package: Path) -> None:
+    base = {"b.py": "_base_ = 'zoo_of_tests::_base_/run.py'\nn = 2"}
+    assert Config.fromfile(write(tmp_path, {"c.py": "_base_ = 'b.py'", **base})).n == 2
+    assert Config.fromfile(write(tmp_path, {"c.yaml": "_base_: 'b.py'", **base})).n == 2
 
 
-def test_items_of_lists_by_index() -> None:
-    cfg = Config({"steps": [{"type": "A", "n": 1}, {"type": "B"}]})
-    cfg.merge_from_dict({"steps": {0: {"n": 2}, "1": {"m": 3}}}, allow_list_keys=True)
-    assert cfg.steps == [{"type": "A", "n": 2}, {"type": "B", "m": 3}]
-    cfg.merge_from_dict({"steps.0.n": 5})
-    assert cfg.steps[0] == {"type": "A", "n": 5}
-    with pytest.raises((ConfigKeyError, ConfigTypeError)):
-        cfg.merge_from_dict({"steps.7.n": 5})
-    with pytest.raises(ConfigTypeError):
-        cfg.merge_from_dict({"steps": {0: {"n": 2}}}, allow_list_keys=False)
+def test_an_editable_install_has_its_configs_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path / "repo")
+    files = {"repo/lab_of_tests/__init__.py": "", "repo/configs/a.py": "a = 1"}
+    write(tmp_path, files)
+    file = write(tmp_path, {"c.py": "_base_ = 'lab_of_tests::a.py'"})
+    assert Config.fromfile(file).a == 1
 
 
-def test_delete_through_merge_from_dict() -> None:
-    cfg = Config({"optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9}})
-    cfg.merge_from_dict({"optimizer": {"_delete_": True, "type": "Adam"}})
-    assert cfg.optimizer == {"type": "Adam"}
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("absent_package::a.py", "needs the package 'absent_package', which is not installed"),
+        ("zoo_of_tests::gone.py", r"is neither a file below .*\.mim or .* nor in the model index"),
+    ],
+)
+def test_packages_and_files_that_are_not_there(
+    tmp_path: Path, package: Path, name: str, message: str
+) -> None:
+    with pytest.raises(ConfigFileNotFoundError, match=message):
+        Config.fromfile(write(tmp_path, {"c.py": f"_base_ = {name!r}"}))

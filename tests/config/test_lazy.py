@@ -1,207 +1,305 @@
-"""The pure-Python style: bases by import, classes named and not imported until they are built."""
+"""Lazy-style configs: pure Python, bases by import, classes named without being imported."""
 
 from __future__ import annotations
 
 import collections
 import pickle
-import subprocess
 import sys
 from copy import copy, deepcopy
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from engine_config import (
     Config,
     ConfigDict,
+    ConfigExecutionError,
+    ConfigFileNotFoundError,
     ConfigImportError,
+    ConfigKeyError,
+    ConfigSecurityError,
     ConfigStyleError,
     LazyAttr,
     LazyObject,
+    read_base,
 )
-from tests.config.writing import write
+from tests.config.files import write
 
-BASE = (
-    "from collections import OrderedDict\nmodel = dict(type=OrderedDict, depth=18)\nsteps = [1]\n"
-)
+READ = "from engine_config import read_base\n"
+BASE = """\
+from absent_library.nn import Conv, Norm as BatchNorm
+import absent_library.optim as optim
+import absent_library.data
+import os.path
+from collections import OrderedDict
 
-
-def test_bases_by_import(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        top_in_config__py="from engine_config import read_base\nwith read_base():\n"
-        "    from ..base import *\n    from .near import schedule\n"
-        "model.update(depth=50)\nschedule.lr = 0.1\n",
-        base__py=BASE,
-        top_in_near__py="schedule = dict(lr=1.0, momentum=0.9)\nunused = 1\n",
-    )
-    cfg = Config.fromfile(config)
-    assert cfg.model.depth == 50
-    assert cfg.model.type is collections.OrderedDict
-    assert cfg.schedule == {"lr": 0.1, "momentum": 0.9}
-    assert "unused" not in cfg
-    assert cfg.steps == [1]
-
-
-def test_read_base_of_mmengine_is_ours(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="from mmengine.config import read_base\nwith read_base():\n"
-        "    from .base import *\n",
-        base__py=BASE,
-    )
-    assert Config.fromfile(config).steps == [1]
-
-
-def test_nothing_is_imported_until_it_is_built(tmp_path: Path) -> None:
-    write(tmp_path, heavy_module__py="raise RuntimeError('imported')\n")
-    config = write(
-        tmp_path,
-        config__py="import heavy_module.inner as hm\nfrom heavy_module import Net\n"
-        "from json import dumps\nmodel = dict(type=Net, act=hm.acts.ReLU)\nf = dumps\n",
-    )
-    code = f"""
-import sys
-sys.path.insert(0, {str(tmp_path)!r})
-from engine_config import Config
-cfg = Config.fromfile({str(config)!r})
-assert "heavy_module" not in sys.modules
-print(cfg.pretty_text)
-try:
-    cfg.model.type
-except RuntimeError as error:
-    print("built:", error)
+model = dict(type=Conv, norm=dict(type=BatchNorm), depth=18)
+optimizer = dict(type=optim.SGD, lr=0.1)
+data = [dict(type=absent_library.data.Images.small)]
+folder = os.path.join('a', 'b')
+plain = dict(type=OrderedDict)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "from heavy_module import Net\n" in done.stdout
-    assert "heavy_module.inner.acts.ReLU" in done.stdout
-    assert "built: imported" in done.stdout
 
 
-def test_chains_of_attributes(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="import os.path as osp\nimport collections\n"
-        "a = dict(type=collections.OrderedDict.fromkeys)\nb = dict(type=osp.join)\n",
+def over_base(folder: Path, text: str = "", **options: Any) -> Config:
+    text = f"{READ}with read_base():\n    from .base import *\n{text}"
+    return Config.fromfile(write(folder, {"c.py": text, "base.py": BASE}), **options)
+
+
+def test_what_is_imported_is_not(tmp_path: Path) -> None:
+    cfg = over_base(
+        tmp_path, "model.update(depth=50)\nmodel.norm.eps = 1e-5\nnew = model.depth + 1\n"
     )
-    cfg = Config.fromfile(config, lazy_import=True)
-    assert cfg.a.type([1]) == collections.OrderedDict([(1, None)])
-    assert cfg.b.type("x", "y").endswith("y")
+    assert not any(name.startswith("absent_library") for name in sys.modules)
+    assert cfg.to_dict() == {
+        "model": {
+            "type": "absent_library.nn.Conv",
+            "norm": {"type": "absent_library.nn.Norm", "eps": 1e-5},
+            "depth": 50,
+        },
+        "optimizer": {"type": "absent_library.optim.SGD", "lr": 0.1},
+        "data": [{"type": "absent_library.data.Images.small"}],
+        "folder": "a/b",
+        "plain": {"type": collections.OrderedDict},
+        "new": 51,
+    }
+    with pytest.raises(ConfigImportError, match=r"base\.py:1: cannot import 'absent_library\.nn"):
+        cfg.model.type  # noqa: B018 - reading imports
+    with pytest.raises(ConfigImportError, match=r"No module named 'absent_library'"):
+        cfg.data[0]["type"]
 
 
-def test_the_standard_library_in_expressions(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="import os\nfrom math import pi\nfrom thirdparty.nets import Net\n"
-        "home = os.path.join('a', 'b')\nround_pi = round(pi, 2)\nmodel = dict(type=Net)\n"
-        "n = len([x for x in range(3)])\n",
-    )
-    cfg = Config.fromfile(config)
-    assert (cfg.home, cfg.round_pi, cfg.n) == ("a/b", 3.14, 3)
-    assert "os" not in cfg
-    assert "Net" not in cfg
-
-
-def test_lazy_values_stay_lazy_on_copies(tmp_path: Path) -> None:
-    config = write(
-        tmp_path, config__py="from thirdparty_absent import Net\nmodel = dict(type=Net)\n"
-    )
-    cfg = Config.fromfile(config)
-    for other in (copy(cfg), deepcopy(cfg), cfg.copy(), pickle.loads(pickle.dumps(cfg))):
-        assert isinstance(dict.__getitem__(other.model, "type"), LazyObject)
-        assert other == cfg
-    assert isinstance(dict.__getitem__(cfg.model.copy(), "type"), LazyObject)
-    assert cfg.to_dict() == {"model": {"type": "thirdparty_absent.Net"}}
-    for read in (
-        lambda: cfg.model.type,
-        lambda: cfg.model["type"],
-        lambda: cfg.model.get("type"),
-        lambda: cfg.model.items(),
-        lambda: cfg.model.values(),
-        lambda: dict(cfg.model),
-        lambda: dict(**cfg.model),
-        lambda: cfg.model.pop("type"),
-    ):
-        with pytest.raises(ConfigImportError, match=r"config\.py:1.*thirdparty_absent"):
-            read()
-
-
-def test_an_attribute_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = write(
-        tmp_path,
-        config__py="import readable_module as m\nfrom x.y import Z\na = m.Nothing\n",
-        readable_module__py="x = 1\n",
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    cfg = Config.fromfile(config)
-    assert isinstance(dict.__getitem__(cfg._cfg_dict, "a"), LazyAttr)
-    with pytest.raises(ConfigImportError, match=r"config\.py:.*has no attribute 'Nothing'"):
-        _ = cfg.a
-
-
-def test_a_call_while_reading(tmp_path: Path) -> None:
-    config = write(tmp_path, config__py="from thirdparty import Net\nmodel = Net(depth=3)\n")
-    with pytest.raises(ConfigImportError, match=r"thirdparty\.Net is called .*dict\(type="):
-        Config.fromfile(config)
+def test_keep_imported(tmp_path: Path) -> None:
+    found = over_base(tmp_path).to_dict(keep_imported=True)
+    assert found["BatchNorm"] == "absent_library.nn.Norm"
+    assert {"Conv", "optim", "absent_library", "os", "OrderedDict"} <= set(found)
+    assert "read_base" not in found
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "imports",
     [
-        ("_base_ = 'lazy.py'\na = 1\n", "of the text style and its base"),
+        "from .base import *",
+        "from .base import model as net",
+        "from .sub.deep import other",
+        "from ..up import level",
+        "from .package import inside",
+    ],
+)
+def test_the_forms_of_a_base(tmp_path: Path, imports: str) -> None:
+    files = {
+        "configs/c.py": f"{READ}with read_base():\n    {imports}\n",
+        "configs/base.py": "model = dict(a=1)\nhidden = 2",
+        "configs/sub/deep.py": f"{READ}with read_base():\n    from ..base import *\nother = model",
+        "up.py": "level = dict(a=1)",
+        "configs/package/__init__.py": "inside = dict(a=1)",
+    }
+    cfg = Config.fromfile(write(tmp_path, files)).to_dict()
+    name = imports.split()[-1]
+    assert cfg[{"*": "model"}.get(name, name)] == {"a": 1}
+    assert ("hidden" in cfg) == (name == "*")
+
+
+def test_a_base_in_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    files = {
+        "c.py": f"{READ}with read_base():\n    from lazy_zoo.configs.run import *\n",
+        "site/lazy_zoo/__init__.py": "raise RuntimeError('not to be imported')",
+        "site/lazy_zoo/.mim/configs/run.py": "run = 1",
+    }
+    assert Config.fromfile(write(tmp_path, files)).run == 1
+    files["c.py"] = files["c.py"].replace("lazy_zoo.configs", "lazy_zoo.other")
+    files["site/lazy_zoo/other/run.py"] = "run = 2"
+    assert Config.fromfile(write(tmp_path, files)).run == 2
+
+
+def test_what_two_names_share_is_apart_and_bases_stay_as_they_are(tmp_path: Path) -> None:
+    files = {
+        "c.py": f"{READ}with read_base():\n    from .base import a, b\n"
+        "with read_base():\n    from .base import a as again\na.x = 9\n",
+        "base.py": "a = dict(x=1)\nb = dict(inner=a)",
+    }
+    cfg = Config.fromfile(write(tmp_path, files))
+    assert cfg.to_dict() == {"a": {"x": 9}, "b": {"inner": {"x": 1}}, "again": {"x": 1}}
+
+
+def test_functions_conditions_and_builtins(tmp_path: Path) -> None:
+    text = """\
+    import math
+    from functools import partial
+    def twice(n):
+        return 2 * n
+    if True:
+        from absent_library import Late
+    values = [twice(n) for n in range(3)]
+    late = dict(type=Late)
+    kind = int
+    up = math.ceil(1.5)
+    """
+    cfg = over_base(tmp_path, dedent(text))
+    assert (cfg["values"], cfg.kind, cfg.up) == ([0, 2, 4], int, 2)
+    assert cfg.to_dict()["late"] == {"type": "absent_library.Late"}
+    assert "twice" not in cfg
+
+
+@pytest.mark.parametrize(
+    ("text", "lazy", "message"),
+    [
         (
-            "from mmengine.config import read_base\n_base_ = './text.py'\nwith read_base():\n"
-            "    from .lazy import *\n",
-            "_base_",
+            "_base_ = 'b.py'\n" + READ + "with read_base():\n    from .b import *",
+            None,
+            "one of them",
+        ),
+        ("_base_ = 'b.py'\na = 1", True, "_base_ belongs to the text style"),
+        ("_base_ = 'lazy.py'", None, r"c\.py:1: .*c\.py is of the text style and its base .*lazy"),
+        (READ + "with read_base():\n    import b", None, r"c\.py:3: .*stands only `from … import"),
+        (READ + "with read_base():\n    x = 1", None, r"c\.py:3:"),
+        (READ + "from .b import *", None, r"c\.py:2: the relative import of \.b is no base"),
+        (
+            "from absent_library import *",
+            None,
+            r"c\.py:1: `from absent_library import \*` imports",
         ),
     ],
 )
-def test_mixing_the_styles(tmp_path: Path, text: str, message: str) -> None:
-    config = write(
-        tmp_path,
-        config__py=text,
-        lazy__py="from thirdparty import Net\nmodel = dict(type=Net)\n",
-        text__py="a = 1\n",
-    )
+def test_styles_that_do_not_mix(
+    tmp_path: Path, text: str, lazy: bool | None, message: str
+) -> None:
+    files = {"c.py": text, "b.py": "a = 1", "lazy.py": "from absent_library import A\na = A"}
     with pytest.raises(ConfigStyleError, match=message):
-        Config.fromfile(config)
+        Config.fromfile(write(tmp_path, files), lazy_import=lazy)
 
 
-def test_a_missing_base_by_import(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="from engine_config import read_base\nwith read_base():\n"
-        "    from .absent import *\n",
-    )
-    with pytest.raises(Exception, match=r"config\.py:3.*absent"):
-        Config.fromfile(config)
+def test_a_lazy_config_over_data_is_refused(tmp_path: Path) -> None:
+    text = READ + "with read_base():\n    from .gone import *"
+    with pytest.raises(ConfigFileNotFoundError, match=r"c\.py:3: the base \.gone is not there"):
+        Config.fromfile(write(tmp_path, {"c.py": text}))
+    write(tmp_path, {"gone.py": "a = 1"})
+    text = text.replace("*", "b")
+    with pytest.raises(
+        ConfigKeyError, match=r"c\.py:3: the base \.gone has no 'b'; it has \['a'\]"
+    ):
+        Config.fromfile(write(tmp_path, {"c.py": text}))
 
 
-def test_only_imports_stand_below_read_base(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="from engine_config import read_base\nwith read_base():\n    a = 1\n",
-    )
-    with pytest.raises(ConfigStyleError, match=r"config\.py:3"):
-        Config.fromfile(config)
+def test_a_lazy_object_cannot_be_called_while_reading(tmp_path: Path) -> None:
+    files = {"c.py": "from absent_library import A\n\na = A(1)"}
+    with pytest.raises(ConfigImportError, match=r"A is called while the config is read"):
+        Config.fromfile(write(tmp_path, files))
 
 
-def test_functions_of_the_file_and_with_dict(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="from thirdparty import Net\n_hidden = 3\n"
-        "def double(x):\n    return 2 * x\nmodel = dict(type=Net, n=double(4))\n",
-    )
-    cfg = Config.fromfile(config)
-    assert cfg.model.n == 8
-    assert list(cfg) == ["model"] or set(cfg) <= {"model", "_hidden"}
+def test_a_lazy_config_is_not_data(tmp_path: Path) -> None:
+    files = {"c.py": f"{READ}with read_base():\n    from .b import *", "b.py": "a = 1"}
+    with pytest.raises(ConfigSecurityError, match=r"c\.py:1: a statement ImportFrom is not data"):
+        Config.fromfile(write(tmp_path, files), trusted=False)
 
 
-def test_iterating_builds_and_keys_stay() -> None:
-    node = ConfigDict(type=LazyObject("collections", "OrderedDict"))
-    assert list(node) == ["type"]
-    assert node.items() == [("type", collections.OrderedDict)]
-    assert {**node} == {"type": collections.OrderedDict}
-    assert isinstance(dict.__getitem__(node, "type"), LazyObject)
-    node.update(node.copy())
-    assert isinstance(dict.__getitem__(node, "type"), LazyObject)
+def test_the_style_is_found_or_forced(tmp_path: Path) -> None:
+    file = write(tmp_path, {"c.py": "import collections\nkind = collections.OrderedDict\n"})
+    assert Config.fromfile(file).kind is collections.OrderedDict
+    assert Config.fromfile(file, lazy_import=True).kind is collections.OrderedDict
+    foreign = write(tmp_path, {"d.py": "import absent_library\na = 1\n"})
+    assert Config.fromfile(foreign).to_dict() == {"a": 1}
+    with pytest.raises(ConfigExecutionError, match=r"d\.py:1: ModuleNotFoundError"):
+        Config.fromfile(foreign, lazy_import=False)
+
+
+def test_an_import_in_a_string_makes_no_lazy_config(tmp_path: Path) -> None:
+    text = 'note = """\nfrom absent_library import A\n"""\nb = 1\n'
+    assert Config.fromfile(write(tmp_path, {"c.py": text})).b == 1
+    text = "a = [\n    1,\n]\nfrom absent_library import (\n    A,  # a note\n    B)\nc = dict(type=B)\n"
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text}))
+    assert cfg.to_dict()["c"] == {"type": "absent_library.B"}
+
+
+def test_read_base_does_nothing_outside_of_a_config() -> None:
+    with read_base():
+        import json
+    assert json.loads("1") == 1
+
+
+# ------------------------------------------------------------------- the objects
+
+
+def lazy() -> ConfigDict:
+    kind = LazyObject("collections", "OrderedDict")
+    return ConfigDict(type=kind, inner={"type": LazyAttr("path", LazyObject("os"))}, n=1)
+
+
+def raw(node: ConfigDict, key: str) -> Any:
+    return dict.__getitem__(node, key)
+
+
+def test_built_where_they_are_read() -> None:
+    import os.path
+
+    node = lazy()
+    kind = collections.OrderedDict
+    assert node.type is node["type"] is node.get("type") is kind
+    assert dict(node)["type"] is kind
+    assert dict(**node)["type"] is kind
+    assert [value for value in node.values() if value is kind]
+    assert ("type", kind) in node.items()
+    assert node.inner.type is os.path
+    assert node.setdefault("type") is kind
+    assert node.pop("type") is kind
+    assert "type" not in node
+
+
+COPIES: dict[str, Any] = {
+    "copy": copy,
+    "deepcopy": deepcopy,
+    "method": lambda node: node.copy(),
+    "or": lambda node: node | {},
+    "ror": lambda node: {} | node,
+    "pickle": lambda node: pickle.loads(pickle.dumps(node)),
+    "ConfigDict": lambda node: ConfigDict(node),
+    "Config": lambda node: Config(node)._cfg_dict,
+    "deepcopy of Config": lambda node: deepcopy(Config(node))._cfg_dict,
+}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=list(COPIES))
+def test_copies_keep_them_lazy(copied: Any) -> None:
+    node = copied(lazy())
+    assert type(node) is ConfigDict
+    assert type(raw(node, "type")) is LazyObject
+    assert type(raw(node.inner, "type")) is LazyAttr
+    assert node == lazy()
+
+
+def test_update_keeps_them_lazy() -> None:
+    node = ConfigDict(inner={"k": 1})
+    node.update(lazy())
+    assert type(raw(node, "type")) is LazyObject
+    assert node.inner.k == 1
+    node.merge({"n": 2})
+    assert type(raw(node, "type")) is LazyObject
+
+
+def test_lazy_objects() -> None:
+    import os
+    import os.path
+    import xml.dom.minidom
+
+    path = LazyObject("os").path.join
+    assert (repr(path), str(path), path.dotpath) == ("<LazyAttr os.path.join>",) + (
+        "os.path.join",
+    ) * 2
+    assert path.build() is os.path.join
+    assert LazyObject("os.path", "join") == path != LazyObject("os", "sep")
+    assert hash(LazyObject("os.path", "join")) == hash(path)
+    assert path == os.path.join
+    assert LazyObject("absent_library", "x") != os.path.join
+    assert LazyObject(["xml.dom.minidom", "xml.sax"]).dom.minidom.build() is xml.dom.minidom
+    assert LazyObject("xml", "dom").build() is xml.dom
+    assert pickle.loads(pickle.dumps(path)) == path
+    assert copy(path) is path is deepcopy(path)
+    with pytest.raises(ConfigImportError, match=r"cannot import 'os\.nope'"):
+        LazyObject("os", "nope").build()
+    with pytest.raises(ConfigImportError, match=r"'os\.path' has no attribute 'nope'"):
+        LazyObject("os").path.nope.build()
+    with pytest.raises(ConfigImportError, match=r"os\.path\.join is called while"):
+        path("a")

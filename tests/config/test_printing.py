@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import keyword
-import tempfile
+from collections import OrderedDict
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
+from string import printable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_config import Config, LazyAttr, LazyObject
+from engine_config import Config, ConfigDumpError, LazyAttr, LazyObject
 from engine_config.config_mapping import RESERVED_KEYS as RESERVED
+from tests.config.files import write
 
 names = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True).filter(
     lambda n: not keyword.iskeyword(n) and n not in RESERVED
@@ -65,54 +72,127 @@ def test_long_values_take_several_lines() -> None:
     assert max(map(len, lines)) <= 99
 
 
-thirdparty = st.sampled_from(["thirdparty.nets", "thirdparty.nets.deep", "other"])
-lazies = (
-    st.builds(LazyObject, thirdparty, st.sampled_from(["Net", "OrderedDict", "fn"]))
-    | st.builds(lambda module, name: LazyAttr(name, LazyObject(module)), thirdparty, names)
-    | st.sampled_from(
-        [LazyObject("collections", "OrderedDict"), LazyObject("fractions", "Fraction")]
-    )
+# ------------------------------------------------------------------- both styles
+
+kinds = st.sampled_from(
+    [
+        LazyObject("absent_library.nn", "Conv"),
+        LazyObject("absent_library.nn", "Norm"),
+        LazyObject("other_library", "Conv"),
+        LazyObject("absent_library"),
+        LazyAttr("SGD", LazyAttr("optim", LazyObject("absent_library"))),
+        LazyAttr("small", LazyObject("absent_library.data", "Images")),
+        OrderedDict,
+        int,
+        len,
+        json.dumps,
+        Path("a/b"),
+        date(2020, 1, 2),
+        Fraction(1, 3),
+        Decimal("1.5"),
+        float("inf"),
+        range(1, 5),
+        slice(1, None),
+        frozenset({1, 2}),
+        {3},
+        complex(1, -2),
+        ...,
+    ]
 )
-lazy_trees = st.dictionaries(
-    names.filter(lambda n: n not in ("dict", "float")),
-    st.recursive(
-        leaves | lazies,
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.lists(inner, max_size=3).map(tuple)
-            | st.dictionaries(names, inner, max_size=3)
-        ),
-        max_leaves=12,
+lazy_values: st.SearchStrategy[Any] = st.recursive(
+    leaves | kinds,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(names | st.just("type"), inner, max_size=4)
     ),
-    max_size=4,
+    max_leaves=12,
+)
+taken = st.sampled_from(
+    [
+        "Conv",
+        "absent_library",
+        "json",
+        "Path",
+        "datetime",
+        "len",
+        "int",
+        "dict",
+        "set",
+        "Decimal",
+        "x",
+    ]
 )
 
 
-@given(lazy_trees)
-def test_round_trip_of_the_lazy_style(tree: dict[str, Any]) -> None:
+@given(st.dictionaries(names | taken, lazy_values, max_size=4))
+def test_round_trip_of_what_is_imported(tree: dict[str, Any]) -> None:
     cfg = Config(tree)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "config.py")
-        cfg.dump(file)
-        again = Config.fromfile(file, import_custom_modules=False)
-    assert again == cfg
-    assert again.pretty_text == cfg.pretty_text
+    text = cfg.pretty_text
+    again = Config.fromstring(text, ".py")
+    assert again._cfg_dict == cfg._cfg_dict
+    assert again.pretty_text == text
+    assert Config.fromstring(text, ".py").to_dict() == cfg.to_dict()
 
 
-def test_tools_that_print_ask_a_lazy_value_in_vain() -> None:
-    for value in (LazyObject("thirdparty", "Net"), LazyAttr("Net", LazyObject("thirdparty"))):
-        assert not hasattr(value, "_repr_html_")
-        assert not hasattr(value, "_ipython_display_")
-        assert value.attribute.dotpath == "thirdparty.Net.attribute"
+@given(st.dictionaries(names, values, max_size=4))
+def test_what_is_printed_may_be_read_as_data(tree: dict[str, Any]) -> None:
+    text = Config(tree).pretty_text
+    data = Config.fromstring(text, ".py", trusted=False)
+    assert data.to_dict() == Config.fromstring(text, ".py").to_dict()
 
 
-def test_a_key_that_is_no_name_and_values_that_repr_hides() -> None:
-    tree = {
-        "a": {"x y": 1, 3: 2, "class": 4, None: 5},
-        "f": [float("inf"), -float("inf")],
-        "s": {1},
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(printable),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(names, json_values, max_size=4), st.sampled_from([".json", ".yaml"]))
+def test_round_trip_through_data(tree: dict[str, Any], kind: str) -> None:
+    cfg = Config(tree)
+    assert Config.fromstring(cfg.as_text(kind[1:]), kind) == cfg
+
+
+@pytest.mark.parametrize("style", ["text", "lazy"])
+def test_files_of_both_styles(tmp_path: Path, style: str) -> None:
+    base = {
+        "b.py": "model = dict(type='Net', depth=18)\nsteps = [dict(lr=0.1 * i) for i in (1, 2)]\n"
     }
-    cfg = Config(tree)
-    assert Config.fromstring(cfg.pretty_text, ".py") == cfg
-    text = Config({"n": float("nan")}).pretty_text
-    assert repr(Config.fromstring(text, ".py").n) == "nan"
+    texts = {
+        "text": "_base_ = 'b.py'\nmodel = dict(head=dict(k=_base_.steps[0]))\n",
+        "lazy": "from engine_config import read_base\nfrom absent_library import Net\n"
+        "with read_base():\n    from .b import *\nmodel.update(type=Net)\n",
+    }
+    cfg = Config.fromfile(write(tmp_path, {"c.py": texts[style], **base}))
+    cfg.dump(tmp_path / "d.py")
+    again = Config.fromfile(tmp_path / "d.py")
+    assert again == cfg
+    again.dump(tmp_path / "e.py")
+    assert (tmp_path / "e.py").read_text() == (tmp_path / "d.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"a": {"b": [object()]}}, "a.b.0 is a object"),
+        ({"a": lambda: 1}, "a is a function"),
+        ({"__a": 1}, "cannot set the top-level key '__a'"),
+        ({"_base_": 1}, "cannot set the top-level key '_base_'"),
+    ],
+    ids=["object", "lambda", "underscores", "base"],
+)
+def test_what_has_no_form(tree: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigDumpError, match=message):
+        Config(tree).pretty_text  # noqa: B018 - raises
+
+
+def test_what_is_too_deep_to_print() -> None:
+    value: Any = 1
+    for _ in range(10_000):
+        value = [value]
+    cfg = Config()
+    dict.__setitem__(cfg._cfg_dict, "a", value)
+    with pytest.raises(ConfigDumpError, match="nested too deep"):
+        cfg.pretty_text  # noqa: B018 - raises

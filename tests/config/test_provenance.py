@@ -1,100 +1,190 @@
-"""Where every value was set, and what set it before."""
+"""For every value, the places that set and overrode it."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
-from engine_config import Config, ConfigKeyError, apply_overrides, origin_of, path_of
-from tests.config.writing import write
+from engine_config import (
+    Config,
+    ConfigKeyError,
+    ConfigTypeError,
+    DictAction,
+    apply_overrides,
+    origin_of,
+    path_of,
+)
+from tests.config.files import write
 
 
-def said(cfg: Config, key: str) -> list[str]:
-    return [str(o).rpartition("/")[2] for o in cfg.provenance(key)]
+def places(cfg: Config, key: str) -> list[str]:
+    """Return ``name:line:column`` of the places of a key."""
+    return [f"{Path(o.file).name}:{o.line}:{o.column}" for o in cfg.provenance(key)]
+
+
+FILES = {
+    "c.py": """\
+        _base_ = ['b.py', 'd.yaml', 'j.json', 't.toml']
+        model = dict(
+            depth=50,
+            head=dict(classes=5))
+        gone = dict(_delete_=True, y=2)
+        y = dict(a=dict(x=9))
+        j = dict(a=[3])
+        t = dict(a=dict(x=2))
+        """,
+    "b.py": """\
+        _base_ = 'a.py'
+        model = dict(type='B', depth=34)
+        gone = dict(x=1)
+        """,
+    "a.py": """\
+        model = dict(type='A', head=dict(classes=10, loss='L'))
+        steps = [
+            dict(lr=1),
+            dict(lr=2),
+        ]
+        """,
+    "d.yaml": """\
+        y:
+          a: {x: 1,
+              z: 2}
+          l: [1, {k: 2}]
+        """,
+    "j.json": '{\n  "j": {\n    "a": [1, 2], "b": 3}}',
+    "t.toml": """\
+        [t]
+        b = 1
+        [t.a]
+        x = 1
+        """,
+}
 
 
 @pytest.fixture
 def cfg(tmp_path: Path) -> Config:
-    config = write(
-        tmp_path,
-        top__py="_base_ = ['mid.py', 'data.yaml']\n\nmodel = dict(\n    head=dict(n=3),\n"
-        "    neck=dict(_delete_=True, type='New'),\n)\nsteps = [\n    dict(a=1),\n    dict(a=2)]\n",
-        mid__py="_base_ = 'low.json'\nmodel = dict(depth=50,\n    head=dict(n=2))\n",
-        low__json='{\n  "model": {\n    "depth": 18,\n    "head": {"n": 1},\n'
-        '    "neck": {"type": "Old"}\n  }\n}\n',
-        data__yaml="train:\n  epochs: 3\n  list:\n    - x: 1\n    - x: 2\n",
-    )
-    return Config.fromfile(config)
+    return Config.fromfile(write(tmp_path, FILES))
 
 
 @pytest.mark.parametrize(
     ("key", "chain"),
     [
-        ("model.head.n", ["low.json:4", "mid.py:3", "top.py:4"]),
-        ("model.depth", ["low.json:3", "mid.py:2"]),
-        ("model.neck.type", ["top.py:5"]),
-        ("train.epochs", ["data.yaml:2"]),
-        ("train.list.1.x", ["data.yaml:5"]),
-        ("steps.1.a", ["top.py:9"]),
+        ("model.depth", ["b.py:2:30", "c.py:3:11"]),
+        ("model.type", ["a.py:1:19", "b.py:2:19"]),
+        ("model.head.classes", ["a.py:1:42", "c.py:4:23"]),
+        ("model.head.loss", ["a.py:1:51"]),
+        ("steps.1.lr", ["a.py:4:13"]),
+        ("gone.y", ["c.py:5:30"]),
+        ("y.a.x", ["d.yaml:2:10", "c.py:6:19"]),
+        ("y.a.z", ["d.yaml:3:10"]),
+        ("y.l.1.k", ["d.yaml:4:14"]),
+        ("j.a", ["j.json:3:10", "c.py:7:12"]),
+        ("j.a.0", ["j.json:3:11", "c.py:7:13"]),
+        ("j.b", ["j.json:3:23"]),
+        ("t.b", ["t.toml:2:1"]),
+        ("t.a.x", ["t.toml:4:1", "c.py:8:19"]),
     ],
 )
-def test_every_file_that_set_it(cfg: Config, key: str, chain: list[str]) -> None:
-    assert said(cfg, key)[-len(chain) :] == chain
-    if key != "model.neck.type":
-        assert len(said(cfg, key)) == len(chain)
+def test_chains(cfg: Config, key: str, chain: list[str]) -> None:
+    lines = [place.rsplit(":", 1)[0] for place in places(cfg, key)]
+    assert lines == [place.rsplit(":", 1)[0] for place in chain]
+    columns = [place.rsplit(":", 1)[1] for place in places(cfg, key)]
+    assert all(int(column) >= 1 for column in columns)
 
 
 def test_columns(tmp_path: Path) -> None:
-    config = write(tmp_path, c__py="a = dict(b=1, c=2)\n")
-    (origin,) = Config.fromfile(config).provenance("a.c")
-    assert (origin.file, origin.line) == (str(config), 1)
-    assert origin.column is not None
-    assert "a = dict(b=1, c=2)"[origin.column - 1] in "c2"
+    cfg = Config.fromfile(write(tmp_path, {"c.py": "a = dict(b=1,\n         c=[2, 3])\n"}))
+    found = [(o.line, o.column) for key in ("a", "a.b", "a.c.1") for o in cfg.provenance(key)]
+    assert found[0][0] == 1
+    assert [line for line, _ in found] == [1, 1, 2]
+    text = (tmp_path / "c.py").read_text().splitlines()
+    assert text[found[1][0] - 1][found[1][1] - 1] in "b1"
+    assert text[found[2][0] - 1][found[2][1] - 1] in "3["
 
 
-def test_overrides_and_programs(cfg: Config) -> None:
-    apply_overrides(cfg, ["model.head.n=7", "train.new=1"])
-    assert said(cfg, "model.head.n")[-1] == "--cfg-options model.head.n=7"
-    assert said(cfg, "train.new") == ["--cfg-options train.new=1"]
-    cfg.merge_from_dict({"model.depth": 101})
-    assert cfg.provenance("model.depth")[-1].file == __file__
-    cfg.model.head.n = 9
-    assert cfg.provenance("model.head.n")[-1].file == __file__
-    assert len(cfg.provenance("model.head.n")) == 5
+def test_keys_that_are_not_there(cfg: Config) -> None:
+    with pytest.raises(ConfigKeyError, match=r"no 'model\.head\.x': no 'x' among \['classes'"):
+        cfg.provenance("model.head.x")
+    with pytest.raises(ConfigKeyError, match="no '7' among 2 items"):
+        cfg.provenance("steps.7")
+    with pytest.raises(ConfigKeyError, match="no 'x' among a int"):
+        cfg.provenance("model.depth.x")
 
 
-def test_copies_know_it_too(cfg: Config) -> None:
-    other = cfg.model.head.copy()
-    assert str(origin_of(other, "n")).endswith("top.py:4")
-    assert path_of(other) == "model.head"
+def test_lazy_configs(tmp_path: Path) -> None:
+    text = """\
+    from engine_config import read_base
+    from absent_library import Net
+    with read_base():
+        from .base import *
+    model.update(
+        depth=50)
+    model.width = 3
+    model['type'] = Net
+    new = dict(x=1)
+    """
+    base = "model = dict(\n    depth=18,\n    kept=1)\n"
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text, "base.py": base}))
+    assert [p.rsplit(":", 1)[0] for p in places(cfg, "model.kept")] == ["base.py:3"]
+    assert [p.rsplit(":", 1)[0] for p in places(cfg, "new.x")] == ["c.py:9"]
+    assert places(cfg, "model.depth")[0].startswith("base.py:2")
+    assert places(cfg, "model.depth")[-1].startswith(("c.py:5", "c.py:6"))
+    assert places(cfg, "model.width")[-1].startswith("c.py:7")
 
 
-def test_a_key_that_is_not_there(cfg: Config) -> None:
-    with pytest.raises(ConfigKeyError, match=r"no 'model\.hed'.*head"):
-        cfg.provenance("model.hed")
+def test_a_loop_stands_for_what_it_makes(tmp_path: Path) -> None:
+    text = "a = 1\nsteps = [dict(n=i) for i in range(3)]\n"
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text}))
+    assert [p.rsplit(":", 1)[0] for p in places(cfg, "steps.2.n")] == ["c.py:2"]
 
 
-def test_names_changed_in_the_file(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        c__py="_base_ = 'b.py'\nwidth = 3\nmodel = dict(width=width)\nmodel['depth'] = 4\n"
-        "_base_.opt.lr = 2\n",
-        b__py="opt = dict(lr=1)\n",
-    )
-    cfg = Config.fromfile(config)
-    assert said(cfg, "model.width")[-1] == "c.py:3"
-    assert said(cfg, "model.depth")[-1] == "c.py:4"
-    assert said(cfg, "opt.lr")[-1] in ("c.py:5", "b.py:1")
+@pytest.mark.parametrize("trusted", [True, False])
+def test_command_lines(tmp_path: Path, trusted: bool) -> None:
+    cfg = Config.fromfile(write(tmp_path, FILES), trusted=trusted)
+    apply_overrides(cfg, ["model.depth=101", "steps.0.lr=3"])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+    options = parser.parse_args(["--cfg-options", "model.head.loss=M", "new.k=1"]).cfg_options
+    cfg.merge_from_dict(options)
+    assert str(cfg.provenance("model.depth")[-1]) == "--cfg-options model.depth=101"
+    assert places(cfg, "model.depth")[0].startswith("b.py:2")
+    assert str(cfg.provenance("steps.0.lr")[-1]) == "--cfg-options steps.0.lr=3"
+    assert str(cfg.provenance("model.head.loss")[-1]) == "--cfg-options model.head.loss=M"
+    assert str(cfg.provenance("new.k")[-1]) == "--cfg-options new.k=1"
+    assert "--cfg" not in str(cfg.provenance("steps.1.lr")[-1])
 
 
-def test_lazy_style(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        c__py="from engine_config import read_base\nwith read_base():\n    from .b import *\n"
-        "opt.update(lr=2)\nextra = dict(\n    x=1)\n",
-        b__py="from torch_absent import SGD\nopt = dict(type=SGD,\n    lr=1)\n",
-    )
-    cfg = Config.fromfile(config)
-    assert said(cfg, "opt.lr") == ["b.py:3", "c.py:4"]
-    assert said(cfg, "extra.x") == ["c.py:6"]
+def test_what_a_program_sets(cfg: Config) -> None:
+    cfg.model.depth = 7
+    cfg.merge_from_dict({"model.head.loss": "N"})
+    cfg.fresh = {"x": 1}
+    for key in ("model.depth", "model.head.loss", "fresh"):
+        last = cfg.provenance(key)[-1]
+        assert last.file == __file__
+        assert last.line > 1
+
+
+def test_parts_know_where_they_are(cfg: Config) -> None:
+    assert path_of(cfg) == ""
+    assert path_of(cfg.steps[1]) == "steps.1"
+    assert origin_of(cfg.model.head, "classes") == cfg.provenance("model.head.classes")[-1]
+    assert origin_of(cfg.model.head) == cfg.provenance("model.head")[-1]
+    assert origin_of({"a": 1}, "a") is None
+    assert path_of({}) is None
+    assert Config({"a": 1}).provenance("a") == []
+
+
+def test_a_file_that_has_changed_since(tmp_path: Path) -> None:
+    """What is told is of the text that was read."""
+    file = write(tmp_path, {"c.py": "\na = 1\n"})
+    cfg = Config.fromfile(file)
+    file.write_text("b = 1")
+    assert [p.rsplit(":", 1)[0] for p in places(cfg, "a")] == ["c.py:2"]
+
+
+def test_errors_of_a_merge_name_the_place(tmp_path: Path) -> None:
+    files = {"c.py": "_base_ = 'b.py'\na = dict(\n    b=dict(c=1))\n", "b.py": "a = dict(b=[1])"}
+    with pytest.raises(ConfigTypeError, match=r"c\.py:3: cannot merge a\.b="):
+        Config.fromfile(write(tmp_path, files))

@@ -1,105 +1,187 @@
-"""``{{ … }}``: names of the file, of the environment and of the base."""
+"""Holes: ``{{ fileDirname }}``, ``{{ $NAME:default }}``, ``{{ _base_.a.b }}``."""
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine_config import Config, ConfigSubstitutionError
-from tests.config.writing import write
+from engine_config import Config, ConfigError, ConfigSubstitutionError
+from engine_config.substitution import Substitution
+from tests.config.files import write
 
-NAMES = {
-    "py": "a = '{{ fileDirname }}'\nb = '{{fileBasename}}'\n"
-    "c = '{{ fileBasenameNoExtension }}'\nd = 'x{{ fileExtname }}y'\n",
-    "yaml": "a: '{{ fileDirname }}'\nb: '{{fileBasename}}'\n"
-    "c: '{{ fileBasenameNoExtension }}'\nd: 'x{{ fileExtname }}y'\n",
-    "json": '{"a": "{{ fileDirname }}", "b": "{{fileBasename}}", '
-    '"c": "{{ fileBasenameNoExtension }}", "d": "x{{ fileExtname }}y"}',
-}
+BASE = "a = dict(x=1, f=1.5, t=(1, 2), s='text', d=dict(k=[1]), no=None)\nl = [dict(k=7)]\n"
 
 
-@pytest.mark.parametrize("ending", list(NAMES))
-def test_names_of_the_file(tmp_path: Path, ending: str) -> None:
-    config = write(tmp_path, **{f"conf__{ending}": NAMES[ending]})
-    assert Config.fromfile(config).to_dict() == {
-        "a": str(tmp_path),
-        "b": f"conf.{ending}",
-        "c": "conf",
-        "d": f"x.{ending}y",
+def in_every_format(holes: dict[str, str]) -> dict[str, str]:
+    """Return one config a format that says the same by holes within quotes."""
+    lines = {key: json.dumps(hole) for key, hole in holes.items()}
+    return {
+        "c.py": "_base_ = 'base.py'\n" + "".join(f"{k} = {v}\n" for k, v in lines.items()),
+        "c.json": "{"
+        + ", ".join(f'"{k}": {v}' for k, v in lines.items())
+        + ', "_base_": "base.py"}',
+        "c.yaml": "_base_: base.py\n" + "".join(f"{k}: {v}\n" for k, v in lines.items()),
+        "c.toml": "_base_ = 'base.py'\n" + "".join(f"{k} = {v}\n" for k, v in lines.items()),
     }
-    kept = Config.fromfile(config, use_predefined_variables=False)
-    assert kept.b == "{{fileBasename}}"
 
 
-BASES = {
-    "py": "_base_ = 'base.py'\na = {{ _base_.model.depth }}\nb = '{{ _base_.name }}'\n"
-    "c = dict(inner={{ _base_.steps }})\n",
-    "yaml": "_base_: base.py\na: '{{ _base_.model.depth }}'\nb: '{{ _base_.name }}'\n"
-    "c: {inner: '{{ _base_.steps }}'}\n",
-    "json": '{"_base_": "base.py", "a": "{{ _base_.model.depth }}", "b": "{{ _base_.name }}", '
-    '"c": {"inner": "{{ _base_.steps }}"}}',
-}
+FORMATS = ["c.py", "c.json", "c.yaml", "c.toml"]
 
 
-@pytest.mark.parametrize("ending", list(BASES))
-def test_values_of_the_base_keep_their_types(tmp_path: Path, ending: str) -> None:
-    config = write(tmp_path, **{f"conf__{ending}": BASES[ending]})
-    write(tmp_path, base__py="model = dict(depth=50)\nname = 'net'\nsteps = [8, (1, 2.5)]\n")
-    cfg = Config.fromfile(config)
-    assert (cfg.a, cfg.b, cfg.c.inner) == (50, "net", [8, (1, 2.5)])
-    cfg.c.inner.append(3)
-    assert cfg.steps == [8, (1, 2.5)]
-
-
-@pytest.mark.parametrize(
-    ("ending", "text"),
-    [
-        ("py", "a = '{{ $ENGINE_TEST_A:one }}'\nb = {{ $ENGINE_TEST_B:5 }}\n"),
-        ("yaml", "a: '{{ $ENGINE_TEST_A:one }}'\nb: {{ $ENGINE_TEST_B:5 }}\n"),
-        ("json", '{"a": "{{ $ENGINE_TEST_A:one }}", "b": {{ $ENGINE_TEST_B:5 }}}'),
-    ],
-)
-def test_the_environment(
-    tmp_path: Path, ending: str, text: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_same_in_every_format(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = write(tmp_path, **{f"conf__{ending}": text})
-    assert Config.fromfile(config).to_dict() == {"a": "one", "b": 5}
-    monkeypatch.setenv("ENGINE_TEST_A", "two")
-    monkeypatch.setenv("ENGINE_TEST_B", "7")
-    cfg = Config.fromfile(config)
-    assert cfg.to_dict() == {"a": "two", "b": 7}
-    assert cfg.env_variables == {"ENGINE_TEST_A": "two", "ENGINE_TEST_B": "7"}
+    monkeypatch.setenv("A_VARIABLE", "7")
+    monkeypatch.delenv("NOT_SET", raising=False)
+    holes = {
+        "folder": "{{ fileDirname }}",
+        "inside": "{{fileDirname}}/sub/{{ fileBasename }}",
+        "stem": "{{ fileBasenameNoExtension }}",
+        "ending": "x{{ fileExtname }}",
+        "set_": "{{ $A_VARIABLE:3 }}",
+        "unset": "{{$NOT_SET:some default}}",
+        "empty": "{{ $NOT_SET: }}",
+        "mixed": "v{{ $A_VARIABLE:3 }}-{{ _base_.a.x }}",
+        "number": "{{ _base_.a.x }}",
+        "real": "{{ _base_.a.f }}",
+        "pair": "{{ _base_.a.t }}",
+        "string": "{{ _base_.a.s }}",
+        "tree": "{{ _base_.a.d }}",
+        "none": "{{ _base_.a.no }}",
+        "item": "{{ _base_.l.0.k }}",
+        "other": "{{ unknown }} {{",
+    }
+    write(tmp_path, {**in_every_format(holes), "base.py": BASE})
+    cfg = Config.fromfile(tmp_path / name)
+    found = {key: cfg[key] for key in holes}
+    folder = tmp_path.as_posix()
+    assert found == {
+        "folder": folder,
+        "inside": f"{folder}/sub/{name}",
+        "stem": "c",
+        "ending": f"x{Path(name).suffix}",
+        "set_": "7",
+        "unset": "some default",
+        "empty": found["empty"],
+        "mixed": "v7-1",
+        "number": 1,
+        "real": 1.5,
+        "pair": (1, 2),
+        "string": "text",
+        "tree": {"k": [1]},
+        "none": None,
+        "item": 7,
+        "other": "{{ unknown }} {{",
+    }
+    assert found["empty"].strip() == ""
+    assert type(found["real"]) is float
+    assert cfg.env_variables == {"A_VARIABLE": "7"}
 
 
-def test_the_environment_is_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    value = "'; raise SystemExit; '"
-    monkeypatch.setenv("ENGINE_TEST_A", value)
-    config = write(tmp_path, conf__py="a = '{{ $ENGINE_TEST_A: }}'\n")
-    assert Config.fromfile(config).a == value
+def test_without_quotes_values_keep_their_types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_LIST", "[1, 'x']")
+    monkeypatch.setenv("A_WORD", "word")
+    text = """\
+    _base_ = 'base.py'
+    a = {{ $A_LIST:[] }}
+    b = {{'$A_WORD:other'}}
+    c = {{ $NOT_SET:2.5 }}
+    d = [{{ _base_.a.x }}, {{ _base_.l }}]
+    e = {{ fileBasename }}
+    """
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text, "base.py": BASE}))
+    assert (cfg.a[0], cfg.b, cfg.c, cfg.d, cfg.e) == (1, "word", 2.5, [1, [{"k": 7}]], "c.py")
+    yaml = "n: {{ $NOT_SET:3 }}\nf: {{ fileBasename }}\n"
+    files = {"d.yaml": yaml, "d.json": '{"n": {{$NOT_SET:3}}}'}
+    assert Config.fromfile(write(tmp_path, files)).to_dict() == {"n": 3, "f": "d.yaml"}
+    assert Config.fromfile(tmp_path / "d.json").n == 3
 
 
+def test_plain_names_of_the_base(tmp_path: Path) -> None:
+    text = """\
+    _base_ = 'base.py'
+    x = _base_.a.x + 1
+    y = [step for step in _base_.l]
+    _base_.a.s = 'changed'
+    z = _base_.l[0].k
+    """
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text, "base.py": BASE}))
+    assert (cfg.x, cfg.y, cfg.z, cfg.a.s) == (2, [{"k": 7}], 7, "changed")
+
+
+def test_where_no_hole_is(tmp_path: Path) -> None:
+    text = "# {{ $NOT_SET }}\na = 1  # '{{ _base_.x }}'\nb = {'c': {'d': 1}}\nf = f'{{x}}'\n"
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text}))
+    assert cfg.to_dict() == {"a": 1, "b": {"c": {"d": 1}}, "f": "{x}"}
+
+
+def test_what_a_hole_holds_cannot_leave_its_string(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = "'); import os #\n\\x41{x}\""
+    monkeypatch.setenv("EVIL", evil)
+    text = "a = '<{{ $EVIL:1 }}>'\nb = f'<{{ $EVIL:1 }}>'\n"
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text}))
+    assert cfg.a == f"<{evil}>"
+    assert "import os" in cfg.b
+
+
+def test_turned_off(tmp_path: Path) -> None:
+    file = write(tmp_path, {"c.py": "a = '{{ fileDirname }}'\nb = '{{ $NOT_SET }}'\n"})
+    cfg = Config.fromfile(file, use_predefined_variables=False, use_environment_variables=False)
+    assert cfg.to_dict() == {"a": "{{ fileDirname }}", "b": "{{ $NOT_SET }}"}
+
+
+def test_in_the_base_statement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHICH", "base")
+    files = {"c.py": "_base_ = '{{ fileDirname }}/{{ $WHICH:other }}.py'", "base.py": "a = 1"}
+    assert Config.fromfile(write(tmp_path, files)).a == 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("hole", "message"),
     [
-        ("x = 1\na = '{{ $ENGINE_TEST_UNSET }}'\n", r"conf\.py:2: .*ENGINE_TEST_UNSET"),
-        ("_base_ = 'base.py'\na = {{ _base_.model.dept }}\n", r"conf\.py:2: .*dept"),
-        ("a = {{ _base_.x }}\n", r"conf\.py:1: "),
+        ("{{ $NOT_SET }}", "the environment variable NOT_SET is not set.* write {{\\$NOT_SET:def"),
+        ("{{ _base_.a.gone }}", "the bases have no 'gone' there; known are "),
+        ("{{ _base_.l.9 }}", "the bases have no '9' there"),
     ],
 )
-def test_what_names_nothing(tmp_path: Path, text: str, message: str) -> None:
-    config = write(tmp_path, conf__py=text, base__py="model = dict(depth=1)\n")
-    with pytest.raises(ConfigSubstitutionError, match=message):
-        Config.fromfile(config)
+def test_holes_that_nothing_fills(tmp_path: Path, name: str, hole: str, message: str) -> None:
+    write(tmp_path, {**in_every_format({"k": "x " + hole}), "base.py": BASE})
+    with pytest.raises(ConfigSubstitutionError, match=rf"c\.\w+:\d+: .*{message}"):
+        Config.fromfile(tmp_path / name)
 
 
-@pytest.mark.parametrize("value", [1, 2.5, True, None, "a'b\"c\\d\n", [1, {"x": (2,)}], {"k": 1}])
-def test_any_value_of_a_base(tmp_path: Path, value: Any) -> None:
-    config = write(
-        tmp_path,
-        conf__py="_base_ = 'base.py'\nplain = _base_.v\nfilled = {{ _base_.v }}\n",
-        base__py=f"v = {value!r}\n",
-    )
-    cfg = Config.fromfile(config)
-    assert cfg.plain == cfg.filled == cfg.v == value
+def test_the_same_untrusted(tmp_path: Path) -> None:
+    text = "_base_ = 'base.py'\nx = {{ _base_.a }}\ny = '{{ fileBasename }}'\nz = _base_.l[0].k\n"
+    file = write(tmp_path, {"c.py": text, "base.py": BASE})
+    assert Config.fromfile(file, trusted=False) == Config.fromfile(file)
+
+
+@given(st.text(alphabet=st.sampled_from(list("{}'\"$:_base_.a \\\n#rf[]0")), max_size=40))
+def test_any_text_is_filled_or_refused(text: str) -> None:
+    for kind in ("json", "yaml", "toml"):
+        holes = Substitution("f", base={"a": 1})
+        with suppress(ConfigError):
+            holes.finish({"k": holes.data(text, kind)})
+    with suppress(ConfigError):
+        Substitution("f", base={"a": 1}).python(text)
+
+
+@given(st.text(max_size=20))
+def test_any_value_stands_for_itself(value: Any) -> None:
+    """Whatever a base's string holds, a hole within a string puts in just that."""
+    holes = Substitution("f", base={"a": value})
+    for quote in ("'", '"', "'''", '"""'):
+        text = holes.python(f"{quote}-{{{{ _base_.a }}}}-{quote}")
+        assert eval(text) == f"-{value}-"

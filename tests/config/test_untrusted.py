@@ -1,13 +1,14 @@
-"""Python configs read as data: what they may say, and that nothing of them runs."""
+"""Configs read as data: what they may say, what they may not, and that both readings agree."""
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine_config import (
@@ -16,215 +17,378 @@ from engine_config import (
     ConfigExecutionError,
     ConfigLimitError,
     ConfigSecurityError,
+    evaluate,
     is_trusted,
+    operations,
 )
-from tests.config.writing import write
+from tests.config.files import write
 
-DATA = """
-from_zero = [i**2 for i in range(5) if i % 2]
-pairs = {f'{k}_{v:03d}': v for k, v in zip('ab', (1, 2))}
-model = dict(type='Net', depth=50, stages=[dict(out=2 ** n) for n in range(3)])
-model['extra'] = tuple(sorted([3, 1])) + (max(1, 2), len('abc'), round(2.567, 1))
-model.update(more=str(3) + '-'.join(['a', 'b']).upper())
-steps = [8]
-steps.append(11)
-steps += [20, *range(2)]
-first, (second, *rest) = 1, (2, 3, 4)
-if first < second <= 2 and not rest == []:
-    chosen = 'yes' if rest else 'no'
-else:
-    chosen = 'never'
-total = 0
-for i, step in enumerate(steps):
-    if i == 3:
-        break
-    total += step
-del second
-said = '%s of %d' % ('part', 3) + '{:>4}|{!r}'.format(7, 'x')
-merged = {**dict(x=1), 'y': -2, 'z': ~1}
-nothing = None
-number: float = 1e-3 // 1
-flags = [True and 0, None or 'x', 3 in (1, 3), 'a' not in 'b', steps[-1], steps[1:3], {1, 2}]
+DATA = [
+    "a = [1, 2.5, 'x', b'y', None, True, ..., 1j]",
+    "a = {'k': (1,), 2: {3}, **dict(z=4)}",
+    "a = dict(b=list((1, 2)), c=tuple([3]))",
+    "a = [i * j for i in range(3) for j in range(i) if i != 2]",
+    "a = {k: v for k, v in dict(x=1, y=2).items()}\nb = {n % 2 for n in range(5)}",
+    "a = sum(n for n in (1, 2, 3))\nb = sorted([3, 1], reverse=True)",
+    "a = 2 ** 10 + 7 // 2 - -3 * 1.5 / 2 % 5\nb = 1 << 4 | 3 & 2 ^ 1\nc = ~5 >> 1",
+    "a = 'x' if 1 < 2 <= 3 else 'y'\nb = not 1 and 2 or 3\nc = 1 in [1] and 2 not in (3,)",
+    "a = f'{1 + 1:>4d}|{\"x\"!r}|{3.14159:.2f}'\nb = '%s-%d' % ('x', 3)\nc = '{}{k}'.format(1, k=2)",
+    "a = 'a,b'.split(',')\nb = '-'.join(a).upper().replace('A', 'c')",
+    "a = [1]\na.append(2)\na += [3]\nb = a\nb.extend([4])\nc = a[1:][0]\na[0] = 9\ndel a[1]",
+    "a = dict(b=dict(c=1))\na['b']['c'] = 2\na.update(d=3)\nd = a.get('z', 5)\ne = a.pop('d')",
+    "a = []\nfor i in range(10):\n    if i == 2:\n        continue\n    if i == 5:\n        break\n    a.append(i)\nelse:\n    a = 0",
+    "if 1:\n    a = 1\nelif 2:\n    b = 2\nelse:\n    c = 3",
+    "(a, *b), c = [1, 2, 3], 4\nd = e = [5]",
+    "a: int = 3\nb = (c := 4) + c",
+    "a, b = divmod(7, 2)\nc = max(a, b), min([1, 2]), abs(-1), round(2.5), len('xy')",
+    "a = [*range(2), *(3, 4)]\nb = list(zip(a, reversed(a)))\nc = list(enumerate('x'))",
+    "globals()['not a name'] = 1\n'''A text alone'''\npass",
+    "x = 3\nlist_ = [x for x in range(2)]\ny = x",
+    "a = __file__[-4:]",
+    "a = int('3') + float('inf') - complex(1).real if 0 else str(5) + hex(255) + chr(65)",
+    "a = [[0] * 2 for _ in range(2)]\na[0][0] = 1",
+    "n = 1\nn += 2\ns = 'a'\ns *= 3",
+]
+
+
+@pytest.mark.parametrize("text", DATA, ids=range(len(DATA)))
+def test_both_readings_agree(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path, {"c.py": text})
+    data = Config.fromfile(file, trusted=False)
+    run = Config.fromfile(file)
+    assert data.to_dict() == run.to_dict()
+    assert repr(data.to_dict()) == repr(run.to_dict())
+    assert not is_trusted(data)
+    assert is_trusted(run)
+
+
+NOT_DATA = [
+    "import os",
+    "from os import path",
+    "def f(): pass",
+    "class A: pass",
+    "f = lambda: 1",
+    "while True: pass",
+    "with a: pass",
+    "try:\n    pass\nexcept E:\n    pass",
+    "assert True",
+    "raise ValueError",
+    "global a",
+    "async def f(): pass",
+    "@a\ndef f(): pass",
+    "a = open('x')",
+    "a = eval('1')",
+    "a = exec('1')",
+    "a = __import__('os')",
+    "a = getattr(1, 'x')",
+    "a = type(1)",
+    "a = globals()",
+    "a = vars()",
+    "a = print(1)",
+    "a = map(int, [])",
+    "a = (1).__class__",
+    "a = [].__class__.__base__.__subclasses__()",
+    "a = ''.__class__",
+    "a = 'x'.format.__self__",
+    "a = '{0.__class__}'.format(1)",
+    "a = '{0[0]}'.format([1])",
+    "a = '{:{0.__class__}}'.format(1)",
+    "a = '{0.real}'.format(1)",
+    "a = f'{(1).real}'",
+    "a = dict.fromkeys([1])",
+    "a = str.maketrans('a', 'b')",
+    "a = 'x'.encode('rot13')",
+    "a = sorted([1], key=len)",
+    "a = max([1], key=len)",
+    "a = [1].sort(key=len)",
+    "a = dict(x=1).__init__(3)",
+    "a = (lambda: 1)()",
+    "a = [len][0]('x')",
+    "a = '%*d' % (10, 1)",
+    "__builtins__['len'] = 1",
+    "a = (x async for x in y)",
+    "(1).x = 2",
+    "del (1).x",
+    "a = await b",
+    "a = [1] @ [2]",
+    "len = 3\na = len.real",
+]
+
+
+@pytest.mark.parametrize("text", NOT_DATA, ids=range(len(NOT_DATA)))
+def test_what_is_not_data(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path, {"c.py": f"ok = 1\n{text}"})
+    with pytest.raises(ConfigError, match=r"c\.py:[23]: ") as caught:
+        Config.fromfile(file, trusted=False)
+    if not isinstance(caught.value, ConfigSecurityError):  # nothing it names is there
+        assert re.search("NameError|SyntaxError|outside", str(caught.value))
+
+
+BOMBS = [
+    "a = [0] * 10**9",
+    "a = 'x' * 10**9",
+    "a = 10 ** 10 ** 10",
+    "a = 1 << 10**10",
+    "a = 9 ** 999\nb = a * a * a * a * a * a",
+    "a = list(range(10**9))",
+    "a = [i for i in range(10**7)]",
+    "a = [0 for i in range(5000) for j in range(5000)]",
+    "a = []\nfor i in range(30):\n    a = [a, a]",
+    "a = 'x'\nfor i in range(40):\n    a += a",
+    "a = f'{1:>99999999}'",
+    "a = '{:>99999999}'.format(1)",
+    "a = '%99999999d' % 1",
+    "a = 'x'.ljust(10**9)",
+    "a = 'x'.center(10**9)",
+    "a = bytes(10**9)",
+    "a = ('x' * 1000).replace('x', 'y' * 10**5)",
+    "a = ('x' * 1000).join(['y'] * 10**5)",
+    "a = sum([[0] * 1000] * 10000, [])",
+    "a = [1]\nfor x in a:\n    a.append(x)",
+    "a = [1]\na.append(a)",
+    "a = ()\nfor i in range(100):\n    a = (a, a)\nb = {a: 1}",
+    "a = ()\nfor i in range(100):\n    a = (a, a)\nb = a == a",
+    "a = ()\nfor i in range(100):\n    a = (a, a)\nb = str(a)",
+    "a = pow(2, 10**9)",
+    "a = " + "[" * 150 + "]" * 150,
+    "a = " + "-" * 5000 + "1",
+    "a = " + "(" * 50 + "1" + ")" * 50 + " + 1" * 5000,
+    "a = int('9' * 100000)",
+    "a = 2\nfor i in range(30):\n    a = a * a",
+    "a = [0]\nfor i in range(40):\n    a[0:0] = a",
+    "a = [0]\nfor i in range(40):\n    a.extend(a)",
+    "a = [0] * 10000\nfor i in range(10**5):\n    b = a[1:]",
+    "a = [0] * 10000\nfor i in range(10**4):\n    del a[0]",
+    "a = [0] * 10000\nfor i in range(10**4):\n    a.insert(0, 1)",
+    "a = set(range(10000))\nfor i in range(10**5):\n    b = a | a",
+    "a = dict(k=1)\nfor i in range(100):\n    a = dict(k=a, l=a)\nb = str(a.items())",
+    "a = dict(k=1)\nfor i in range(100):\n    a = dict(k=a, l=a)\nb = f'{a.values()}'",
+]
+
+
+def check_bomb(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"string\.py:\d+") as caught:
+        Config.fromstring(text, ".py", trusted=False)
+    if not text.startswith(("a = int(", "a = --", "a = (((")):  # these Python itself refuses
+        assert isinstance(caught.value, ConfigLimitError), caught.value
+
+
+@pytest.mark.parametrize("text", BOMBS, ids=range(len(BOMBS)))
+def test_bombs_stop(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MAX_STEPS", "MAX_ITEMS"):
+        monkeypatch.setattr(operations, name, getattr(operations, name) // 20)
+    monkeypatch.setattr(evaluate, "MAX_ITEMS", operations.MAX_ITEMS)
+    check_bomb(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", BOMBS, ids=range(len(BOMBS)))
+def test_bombs_stop_at_the_real_bounds(text: str) -> None:
+    check_bomb(text)
+
+
+def test_what_a_large_config_does_is_within_the_bounds() -> None:
+    text = (
+        "a = []\nfor i in range(4_000):\n    a.append(dict(type='Step', index=len(a)))\n"
+        "b = dict()\nfor i in range(4_000):\n    b[f'key{i}'] = b.get('key0', i)\n"
+    )
+    cfg = Config.fromstring(text, ".py", trusted=False)
+    assert (len(cfg.a), len(cfg.b)) == (4_000, 4_000)
+
+
+def test_a_file_that_is_too_large() -> None:
+    with pytest.raises(ConfigLimitError, match="are more than the 8000000 that are read as data"):
+        Config.fromstring("a = 1\n" + "#" * 8_000_000, ".py", trusted=False)
+
+
+def test_bases_are_data_too(tmp_path: Path) -> None:
+    files = {"c.py": "_base_ = 'b.py'\na = 1", "b.py": "x = 1\nimport os"}
+    with pytest.raises(ConfigSecurityError, match=r"b\.py:2"):
+        Config.fromfile(write(tmp_path, files), trusted=False)
+    files["b.py"] = "m = dict(k=[1, dict(z=2)])"
+    files["c.py"] = "_base_ = 'b.py'\nm = dict(n=_base_.m.k[1].z)\nf = '{{ fileBasename }}'"
+    file = write(tmp_path, files)
+    assert Config.fromfile(file, trusted=False) == Config.fromfile(file)
+    text = "_base_ = __import__('os').abort()"
+    with pytest.raises(ConfigSecurityError, match=r"d\.py:1"):
+        Config.fromfile(write(tmp_path, {"d.py": text}), trusted=False)
+
+
+def test_a_changed_base_is_read_alike(tmp_path: Path) -> None:
+    text = "_base_ = 'b.py'\n_base_.m.k = 5\n_base_.l[0] = 7\nn = _base_.m.pop('gone')\n"
+    files = {"c.py": text, "b.py": "m = dict(k=1, gone=3)\nl = [1, 2]\n"}
+    file = write(tmp_path, files)
+    assert Config.fromfile(file, trusted=False) == Config.fromfile(file)
+
+
+@pytest.mark.parametrize("name", ["c.yaml", "c.json", "c.toml"])
+def test_data_runs_nothing_even_trusted(tmp_path: Path, name: str) -> None:
+    texts = {
+        "c.yaml": "a: !!python/object/apply:os.abort []",
+        "c.json": '{"a": "{{ __import__(1) }}", "b": "__import__(\'os\').abort()"}',
+        "c.toml": "a = \"__import__('os').abort()\"",
+    }
+    file = write(tmp_path, {name: texts[name]})
+    try:
+        cfg = Config.fromfile(file)
+    except ConfigError:
+        assert name == "c.yaml"
+    else:
+        assert all(isinstance(value, str) for value in cfg.to_dict().values())
+
+
+def test_nothing_is_compiled(tmp_path: Path) -> None:
+    """An audit hook sees all that is compiled, run or imported in a fresh process."""
+    write(tmp_path, {"c.py": "_base_ = 'b.py'\na = [i for i in range(3)]\n", "b.py": "b = 1"})
+    program = """\
+import sys, engine_config, ast
+ast.parse("1")
+engine_config.Config.fromstring("a = f'{1}'.upper()", ".py", trusted=False)
+seen = []
+def audit(event, args):
+    if event in ("exec", "import"):
+        seen.append((event, args[0]))
+    if event == "compile" and not sys._getframe(1).f_code.co_filename.endswith("ast.py"):
+        seen.append(event)
+sys.addaudithook(audit)
+cfg = engine_config.Config.fromfile(sys.argv[1], trusted=False)
+assert cfg.a == [0, 1, 2], cfg
+print(seen)
 """
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "c.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
 
 
-def test_both_readings_give_the_same(tmp_path: Path) -> None:
-    config = write(tmp_path, config__py=DATA)
-    trusted, data = Config.fromfile(config), Config.fromfile(config, trusted=False)
-    assert data == trusted
-    assert data.pretty_text == trusted.pretty_text
-    assert is_trusted(trusted.model)
-    assert not is_trusted(data.model)
-    assert [str(o) for o in data.provenance("model.depth")] == [
-        str(o) for o in trusted.provenance("model.depth")
+# ------------------------------------------------------------------- generated texts
+
+names = st.sampled_from("abc")
+atoms = st.one_of(
+    st.integers(-5, 300).map(repr),
+    st.floats(allow_nan=False, width=16).map(
+        lambda x: repr(x) if x == x and abs(x) < 1e9 else "1.5"
+    ),
+    st.text(alphabet="ab{}%'\"\\ ", max_size=4).map(repr),
+    st.sampled_from(["None", "True", "[]", "{}", "()", "a", "b", "c"]),
+)
+
+
+def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    operators = [
+        "+",
+        "-",
+        "*",
+        "/",
+        "//",
+        "%",
+        "**",
+        "==",
+        "<",
+        "<=",
+        "in",
+        "is",
+        "and",
+        "or",
+        "|",
+        "&",
+        "<<",
+        ">>",
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("import os", "Import"),
-        ("from os import system", "ImportFrom"),
-        ("from mmengine.config import read_base", "ImportFrom"),
-        ("a = 'x'.__class__", "__class__"),
-        ("a = ().__class__.__bases__[0].__subclasses__()", "__class__"),
-        ("a = '{0.__class__}'.format(1)", "reaches into a value"),
-        ("a = '{0[0]}'.format('x')", "reaches into a value"),
-        ("a = 'a'.format_map({})", "format_map"),
-        ("a = open('/etc/passwd')", "'open'"),
-        ("a = eval('1')", "'eval'"),
-        ("exec('a = 1')", "'exec'"),
-        ("a = __import__('os')", "'__import__'"),
-        ("a = getattr('x', 'upper')", "'getattr'"),
-        ("a = globals()", "'globals'"),
-        ("a = print", "'print'"),
-        ("a = type", "'type'"),
-        ("a = (lambda: 1)()", "call"),
-        ("a = (lambda: 1)", "Lambda"),
-        ("def f(): pass", "FunctionDef"),
-        ("class A: pass", "ClassDef"),
-        ("while True: pass", "While"),
-        ("with open('x') as f: pass", "With"),
-        ("try:\n    a = 1\nexcept Exception:\n    pass", "Try"),
-        ("global x", "Global"),
-        ("a = 'x'.encode()", "str.encode"),
-        ("a = '%*d' % (10**9, 1)", "width"),
-        ("a = [x async for x in y]", ""),
-    ],
-)
-def test_what_data_may_not_do(tmp_path: Path, text: str, what: str) -> None:
-    config = write(tmp_path, config__py=f"b = 1\n{text}\n")
-    with pytest.raises((ConfigSecurityError, ConfigError)) as caught:
-        Config.fromfile(config, trusted=False)
-    assert what in str(caught.value)
-    assert f"{config}:2" in str(caught.value)
-    if what:
-        assert isinstance(caught.value, ConfigSecurityError)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a = [0] * 10**9",
-        "a = 'x' * 10**10",
-        "a = 2 ** 10**8",
-        "a = 10**10**10",
-        "a = 1 << 10**9",
-        "for i in range(10**12):\n    a = i",
-        "a = [x for x in range(10**4) for y in range(10**4)]",
-        "a = '{:1000000000}'.format(1)",
-        "a = '{:{}}'.format(1, 10**9)",
-        "a = f'{1:{10**9}}'",
-        "a = f'{1:1000000000}'",
-        "a = '%1000000000d' % 1",
-        "a = 'x'.ljust(10**10)",
-        "a = 'x'.replace('', 'y' * 10**6)*10**6",
-        "a = sum(range(10**9))",
-        "a = list(range(10**8))",
-        "a = 'ab'\nfor i in range(60):\n    a = a + a",
-        "a = ['ab']\nfor i in range(60):\n    a = [a, a, *a]",
-        "a = 'ab'\nfor i in range(60):\n    a = f'{a}{a}'",
-        "a = 'ab'\nfor i in range(60):\n    a = a.join([a, a])",
-        "a = 3\nfor i in range(60):\n    a = a * a",
-    ],
-)
-def test_bombs(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigLimitError, match=r"config\.py:\d"):
-        Config.fromfile(write(tmp_path, config__py=text + "\n"), trusted=False)
-
-
-@pytest.mark.parametrize("depth", [3000, 100_000])
-def test_a_tower_of_brackets(tmp_path: Path, depth: int) -> None:
-    config = write(tmp_path, config__py="a = " + "[" * depth + "]" * depth)
-    with pytest.raises(ConfigError, match=r"config\.py:1"):
-        Config.fromfile(config, trusted=False)
-
-
-@pytest.mark.parametrize("text", ["a = 1 / 0", "a = unknown", "a = [1][5]", "a = {}['x']"])
-def test_mistakes_are_told_as_of_a_run(tmp_path: Path, text: str) -> None:
-    config = write(tmp_path, config__py=f"\n{text}\n")
-    said = []
-    for trusted in (True, False):
-        with pytest.raises(ConfigExecutionError, match=r"config\.py:2: ") as caught:
-            Config.fromfile(config, trusted=trusted)
-        said.append(str(caught.value))
-    assert said[0] == said[1]
-
-
-def test_a_base_is_read_as_data_too(tmp_path: Path) -> None:
-    config = write(
-        tmp_path,
-        config__py="_base_ = 'base.py'\nb = _base_.a + 1\n",
-        base__py="import sys\nsys.modules['ran'] = 1\na = 1\n",
-    )
-    with pytest.raises(ConfigSecurityError, match=r"base\.py:1"):
-        Config.fromfile(config, trusted=False)
-    data = write(tmp_path, config__yaml="_base_: base.py\n")
-    with pytest.raises(ConfigSecurityError, match=r"base\.py:1"):
-        Config.fromfile(data)
-    assert "ran" not in sys.modules
-
-
-@pytest.mark.parametrize("trusted", [True, False])
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a: !!python/object/apply:os.system ['exit 1']",
-        "a: !!python/name:os.system",
-        "a: !!python/module:os",
-        "!!python/object/new:dict {}",
-    ],
-)
-def test_yaml_never_names_code(tmp_path: Path, text: str, trusted: bool) -> None:
-    with pytest.raises(ConfigError, match=r"config\.yaml:1"):
-        Config.fromfile(write(tmp_path, config__yaml=text + "\n"), trusted=trusted)
-
-
-def test_yaml_laughs(tmp_path: Path) -> None:
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
-    with pytest.raises(ConfigLimitError, match=r"config\.yaml:\d+: .*aliases"):
-        Config.fromfile(write(tmp_path, config__yaml="\n".join(lines)))
-    with pytest.raises(ConfigError):
-        Config.fromfile(write(tmp_path, loop__yaml="a: &a [*a]\n"))
-
-
-names = st.sampled_from(["a", "b", "c"])
-leaves = st.one_of(
-    st.integers(-5, 5).map(repr), st.sampled_from(["'x'", "''", "2.5", "None", "True"]), names
-)
-
-
-def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    pair = st.tuples(inner, inner)
-    operators = st.sampled_from(
-        ["+", "-", "*", "//", "%", "and", "or", "==", "<", "in", "is", "|", "/"]
-    )
+    calls = [
+        "len",
+        "sum",
+        "str",
+        "list",
+        "tuple",
+        "sorted",
+        "max",
+        "abs",
+        "int",
+        "dict",
+        "repr",
+        "bool",
+        "reversed",
+        "range",
+    ]
     return st.one_of(
-        st.tuples(inner, operators, inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
-        pair.map(lambda p: f"[{p[0]}, {p[1]}]"),
-        pair.map(lambda p: f"({p[0]}, {p[1]})"),
-        pair.map(lambda p: f"dict(k={p[0]}, l={p[1]})"),
-        pair.map(lambda p: f"{{'k': {p[0]}, **{p[1]}}}"),
-        st.tuples(inner, inner, inner).map(lambda t: f"({t[0]} if {t[1]} else {t[2]})"),
-        st.tuples(names, inner).map(lambda t: f"[{t[0]} for {t[0]} in {t[1]}]"),
-        pair.map(lambda p: f"{p[0]}[{p[1]}]"),
-        inner.map(lambda i: f"len({i})"),
-        inner.map(lambda i: f"str({i}).upper()"),
-        inner.map(lambda i: f"f'{{{i}!r:>3}}'".replace("'x'", '"x"').replace("''!", '""!')),
-        inner.map(lambda i: f"sorted({i})[::-1]"),
+        st.builds("[{}, {}]".format, inner, inner),
+        st.builds("({}, *{})".format, inner, inner),
+        st.builds("{{'k': {}, **{}}}".format, inner, inner),
+        st.builds("dict(k={}, l={})".format, inner, inner),
+        st.builds("({} {} {})".format, inner, st.sampled_from(operators), inner),
+        st.builds("({} if {} else {})".format, inner, inner, inner),
+        st.builds("{}({})".format, st.sampled_from(calls), inner),
+        st.builds("[{} for a in {} if {}]".format, inner, inner, inner),
+        st.builds("{{a: b for a, b in {}}}".format, inner),
+        st.builds("{}[{}]".format, inner, inner),
+        st.builds("(not {})".format, inner),
+        st.builds(
+            "{}.{}({})".format,
+            inner,
+            st.sampled_from(["split", "get", "count", "join", "format", "index"]),
+            inner,
+        ),
+        st.builds("f'{{{}}}'".format, names),
     )
 
 
-@given(st.lists(st.tuples(names, st.recursive(leaves, _combined, max_leaves=6)), max_size=4))
-def test_where_both_readings_accept_a_text_they_agree(lines: list[tuple[str, str]]) -> None:
-    text = "".join(f"{name} = {value}\n" for name, value in lines)
-    found: list[Any] = []
-    for trusted in (True, False):
-        try:
-            found.append(Config.fromstring(text, ".py", trusted=trusted).to_dict())
-        except ConfigSecurityError:
-            return
-        except ConfigError as error:
-            found.append(type(error))
-    assert repr(found[0]) == repr(found[1])
+expressions = st.recursive(atoms, _compound, max_leaves=8)
+statements = st.one_of(
+    st.builds("{} = {}".format, names, expressions),
+    st.builds("{} += {}".format, names, expressions),
+    st.builds("{}, {} = {}".format, names, names, expressions),
+    st.builds("for a in {}:\n    b = {}".format, expressions, expressions),
+    st.builds(
+        "if {}:\n    a = {}\nelse:\n    c = {}".format, expressions, expressions, expressions
+    ),
+    st.builds("{}[{}] = {}".format, names, expressions, expressions),
+)
+programs = st.lists(statements, min_size=1, max_size=5).map(
+    lambda lines: "a = [1, 2]\nb = dict(k='x')\nc = 'text'\n" + "\n".join(lines)
+)
+
+
+def check_agreement(text: str) -> None:
+    try:
+        data = Config.fromstring(text, ".py", trusted=False).to_dict()
+    except ConfigError:
+        return
+    run = Config.fromstring(text, ".py").to_dict()
+    assert repr(data) == repr(run)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(programs)
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+def test_generated_programs_agree(text: str) -> None:
+    check_agreement(text)
+
+
+@pytest.mark.slow
+@settings(max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(programs)
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+def test_many_generated_programs_agree(text: str) -> None:
+    check_agreement(text)
+
+
+def test_what_fails_when_run_fails_as_data(tmp_path: Path) -> None:
+    failing: dict[str, str] = {
+        "a = 1 / 0": "ZeroDivisionError",
+        "a = b": "NameError",
+        "a = [1][3]": "IndexError",
+        "a = {}['x']": "KeyError",
+        "a, b = [1]": "ValueError",
+        "a = 1 + 'x'": "TypeError",
+        "a, *b = []": "ValueError",
+        "a = {**[1]}": "TypeError",
+    }
+    for text, kind in failing.items():
+        for trusted in (True, False):
+            with pytest.raises(ConfigExecutionError, match=rf"string\.py:1: {kind}") as found:
+                Config.fromstring(text, ".py", trusted=trusted)
+            assert found.value.origin is not None

@@ -1,0 +1,179 @@
+"""The command ``engine-config``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine_config import Config
+from engine_config.cli import main
+from tests.config.files import write
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def configs(tmp_path: Path) -> Path:
+    """Write a config over a base; returns the folder."""
+    files = {
+        "c.py": "_base_ = 'b.py'\nmodel = dict(depth=50)\nt = (1, 2)\n",
+        "b.py": "model = dict(type='Net', depth=18)\nlr = 0.1\n",
+    }
+    return write(tmp_path, files).parent
+
+
+def run(*arguments: Any) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def test_print(configs: Path, capsys: Capture) -> None:
+    file = configs / "c.py"
+    assert run("print", file) == 0
+    assert capsys.readouterr().out == Config.fromfile(file).pretty_text
+    assert run("print", file, "--format", "json", "--cfg-options", "lr=1", "~t") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "model": {"type": "Net", "depth": 50},
+        "lr": 1.0,
+    }
+    assert run("print", file, "--format", "yaml") == 0
+    assert yaml.safe_load(capsys.readouterr().out)["t"] == [1, 2]
+    assert run("print", file, "--color", "always") == 0
+    assert "\x1b[" in capsys.readouterr().out
+    assert run("print", file, "--untrusted") == 0
+    assert "\x1b[" not in capsys.readouterr().out
+
+
+def test_get(configs: Path, capsys: Capture) -> None:
+    for key, value in (("model.depth", 50), ("t.1", 2), ("model", {"type": "Net", "depth": 50})):
+        assert run("get", configs / "c.py", key) == 0
+        assert json.loads(capsys.readouterr().out) == value
+    assert run("get", configs / "c.py", "model.dept") == 2
+    assert "no 'dept' among ['depth', 'type']" in capsys.readouterr().err
+    lazy = write(configs, {"l.py": "from absent_library import A\na = dict(type=A)"})
+    assert run("get", lazy, "a") == 0
+    assert json.loads(capsys.readouterr().out) == {"type": "absent_library.A"}
+
+
+def test_explain(configs: Path, capsys: Capture) -> None:
+    args = ("explain", configs / "c.py", "model.depth", "--cfg-options", "model.depth=7")
+    assert run(*args) == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "--cfg-options model.depth=7  (in force)"
+    assert second == f"{configs / 'c.py'}:2"
+    assert third == f"{configs / 'b.py'}:1"
+
+
+def test_diff(configs: Path, capsys: Capture) -> None:
+    c, b = configs / "c.py", configs / "b.py"
+    assert run("diff", b, c) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"~ model.depth = 18 ({b}:1) -> 50 ({c}:2)",
+        f"+ t = (1, 2) ({c}:3)",
+    ]
+    assert run("diff", c, b) == 1
+    assert f"- t = (1, 2) ({c}:3)" in capsys.readouterr().out
+    assert run("diff", c, c) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("ending", ["py", "json", "yaml"])
+def test_convert(configs: Path, ending: str, capsys: Capture) -> None:
+    new = configs / f"new.{ending}"
+    assert run("convert", configs / "c.py", new) == 0
+    assert run("convert", new, configs / "back.py") == 0
+    back = Config.fromfile(configs / "back.py").to_dict()
+    original = Config.fromfile(configs / "c.py").to_dict()
+    assert back == original if ending == "py" else back == {**original, "t": [1, 2]}
+    assert run("convert", new, "-") == 0
+    assert capsys.readouterr().out == (configs / "back.py").read_text()
+
+
+def test_convert_to_the_new_style(configs: Path, capsys: Capture) -> None:
+    text = "a = dict(type='OrderedDict', b=[dict(type='decimal.Decimal')])\nc = dict(type='Gone')"
+    old = write(configs, {"old.py": text})
+    assert run("convert", old, configs / "new.py", "--lazy", "collections") == 0
+    assert "left as a string: type='Gone'" in capsys.readouterr().err
+    new = (configs / "new.py").read_text()
+    assert "from collections import OrderedDict\nfrom decimal import Decimal\n" in new
+    assert "a = dict(type=OrderedDict, b=[dict(type=Decimal)])" in new
+    cfg = Config.fromfile(configs / "new.py")
+    assert cfg.a.type.__name__ == "OrderedDict"
+    assert cfg.a.b[0].type.__name__ == "Decimal"
+    assert run("convert", old, "-", "--lazy", "absent_library") == 2
+
+
+def test_check(configs: Path, capsys: Capture) -> None:
+    write(configs, {"sub/d.yaml": "a: 1", ".hidden/x.py": "(", "__pycache__/y.py": "("})
+    write(configs, {"sub/notes.txt": "("})
+    assert run("check", configs) == 0
+    assert capsys.readouterr().out == "3 files read, 0 with faults\n"
+    bad = write(configs, {"sub/bad.py": "a = 1\nb = ("})
+    assert run("check", configs / "c.py", configs / "sub") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{bad}:2: ")
+    assert lines[-1] == "3 files read, 1 with faults"
+
+
+def test_check_of_what_is_not_there_and_of_what_is_not_data(
+    configs: Path, capsys: Capture
+) -> None:
+    assert run("check", configs / "gone.py") == 1
+    assert "there is no config file" in capsys.readouterr().out
+    write(configs, {"i.py": "import os"})
+    assert run("check", configs) == 0
+    assert run("check", configs, "--untrusted") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["print", "gone.py"], "engine-config: error: there is no config file"),
+        (["print", "c.py", "--cfg-options", "lr.x=1"], "holds no keys"),
+        (["convert", "c.py", "new.txt"], "no config by its ending '.txt'"),
+        (["convert", "c.py", "new.toml"], "cannot be written as toml"),
+    ],
+)
+def test_mistakes(
+    configs: Path,
+    arguments: list[str],
+    message: str,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(configs)
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help(capsys: Capture) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert all(verb in out for verb in ["print", "get", "explain", "diff", "convert", "check"])
+    assert "examples:\n  engine-config print config.py" in out
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+
+
+def test_as_a_program(configs: Path) -> None:
+    program = Path(sys.executable).with_name("engine-config")
+    if not program.exists():
+        found = shutil.which("engine-config")
+        assert found is not None
+        program = Path(found)
+    command = [str(program), "get", str(configs / "c.py"), "lr"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0.1\n", "")
+    lines = "".join(f"k{n} = {'x' * 90!r}\n" for n in range(3000))
+    big = write(configs, {"big.py": lines})
+    shell = f"set -o pipefail; '{program}' print '{big}' | head -1"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("k0 = ")

@@ -1,0 +1,39 @@
+"""The package alone is cheap: no torch, no numpy, and nothing that is not used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.config.files import write
+
+BLOCKED = "torch numpy"
+PROGRAM = f"""\
+import json, sys
+for name in {BLOCKED.split()!r}:
+    sys.modules[name] = None
+import engine_config
+from engine_config import Config
+cfg = Config.fromfile(sys.argv[1])
+cfg.dump(sys.argv[2])
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_what_reading_and_writing_a_config_imports(tmp_path: Path) -> None:
+    file = write(
+        tmp_path, {"c.py": "_base_ = 'b.yaml'\na = dict(x=2)\n", "b.yaml": "a: {x: 1, y: 2}"}
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(file), str(tmp_path / "d.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(json.loads(done.stdout))
+    assert (tmp_path / "d.py").read_text() == "a = dict(x=2, y=2)\n"
+    assert {"rich", "fsspec", "lmdb", "pymemcache"}.isdisjoint(loaded)
+    engine = {name.split(".")[0] for name in loaded if name.startswith("engine_")}
+    assert engine == {"engine_config"}
