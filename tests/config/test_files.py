@@ -26,7 +26,13 @@ from engine_config import (
     origin_of,
     path_of,
 )
-from tests.config.writing import write
+from tests.config import files
+
+
+def write(folder: Path, **named: str) -> Path:
+    """Write files, ``name__suffix=text``, and return the first."""
+    return files.write(folder, {n.replace("__", "."): text for n, text in named.items()})
+
 
 BASE = """model = dict(type='Net', depth=18, head=dict(type='Head', classes=10))
 steps = [8, 11]
