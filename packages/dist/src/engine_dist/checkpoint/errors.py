@@ -28,20 +28,27 @@ class UnsafeCheckpointError(CheckpointError):
         What it asks for beyond the safe list, as dotted names.
     reason : str
         What else is wrong, where it names nothing unsafe.
+    part : bool
+        Whether it is a part of a checkpoint, which cannot be converted by itself.
     """
 
-    def __init__(self, path: str, names: Sequence[str], reason: str = "") -> None:
-        super().__init__(path, names, reason)
+    def __init__(
+        self, path: str, names: Sequence[str], reason: str = "", part: bool = False
+    ) -> None:
+        super().__init__(path, names, reason, part)
+        self.part = part
         self.path = path
         self.globals = tuple(names)
         self.reason = reason
 
     def __str__(self) -> str:
         asked = f"it asks for {', '.join(self.globals)}" if self.globals else self.reason
+        said = f"{self.path} is not safe to load: {asked}; nothing was run"
+        if self.part:
+            return said
         return (
-            f"{self.path} is not safe to load: {asked}; nothing was run. Convert it in a sandbox "
-            f"by `engine import-checkpoint {self.path} NEW`, or, for a file whose origin you "
-            "trust as you would trust a program, pass trusted=True"
+            f"{said}. Convert it in a sandbox by `engine import-checkpoint {self.path} NEW`, or, "
+            "for a file whose origin you trust as you would trust a program, pass trusted=True"
         )
 
 

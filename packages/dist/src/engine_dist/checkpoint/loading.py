@@ -112,7 +112,9 @@ def read_stream(stream: IO[bytes], name: str) -> Any:
         try:
             return _thawed(stream, "cpu", False)
         except pickle.UnpicklingError as error:
-            raise UnsafeCheckpointError(name, (), str(error).splitlines()[0]) from error
+            # torch's own message advises to load without its safeguard
+            reason = "it asks for more than tensors and plain values"
+            raise UnsafeCheckpointError(name, (), reason, part=True) from error
         except Exception as error:  # bytes of any origin can raise anything
             raise CorruptCheckpointError(f"{name} cannot be read: {error}") from error
 

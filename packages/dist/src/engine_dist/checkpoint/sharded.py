@@ -15,7 +15,6 @@ import torch.distributed as torch_dist
 from torch import nn
 from torch.distributed import ProcessGroup
 from torch.distributed.checkpoint import state_dict as dcp_state
-from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.state_dict_loader import load as dcp_load
 from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
@@ -23,10 +22,15 @@ from torch.optim import Optimizer
 
 from engine_dist.checkpoint.asynchronous import AsyncSaver
 from engine_dist.checkpoint.checksums import FOLDER_SUMS, file_sum, write_durably
-from engine_dist.checkpoint.errors import CheckpointError, CorruptCheckpointError
+from engine_dist.checkpoint.errors import CheckpointError
 from engine_dist.checkpoint.plain import plain
 from engine_dist.checkpoint.saving import sync_folder
-from engine_dist.checkpoint.sharded_reading import SafeLoadPlanner, SafeReader, read_sharded
+from engine_dist.checkpoint.sharded_reading import (
+    SafeLoadPlanner,
+    SafeReader,
+    as_checkpoint_error,
+    read_sharded,
+)
 from engine_dist.object_collectives import all_gather_object
 from engine_dist.ranks import get_rank, is_distributed
 
@@ -66,7 +70,7 @@ def save_sharded(
     main = get_rank(group) == 0
     _together(lambda: _clear(incomplete) if main else None, group, folder)
     writer = FileSystemWriter(incomplete, sync_files=True)
-    with _without_group_unwarned(), _as_checkpoint_error(f"saving {folder}"):
+    with _without_group_unwarned(), as_checkpoint_error(f"saving {folder}"):
         dcp_save(plain(state, sharded=True), storage_writer=writer, process_group=group)
     mine = f"__{get_rank(group)}_*.distcp"
     sums = {file.name: file_sum(file) for file in incomplete.glob(mine)}
@@ -152,22 +156,9 @@ def load_sharded(
     reader = SafeReader(folder)
     reader.read_metadata()  # so that what is wrong with it is told as it is
     planner = SafeLoadPlanner(allow_partial_load=not strict)
-    with _without_group_unwarned(), _as_checkpoint_error(f"loading {folder}"):
+    with _without_group_unwarned(), as_checkpoint_error(f"loading {folder}"):
         dcp_load(state, storage_reader=reader, planner=planner, process_group=group)
     return state
-
-
-@contextmanager
-def _as_checkpoint_error(what: str) -> Iterator[None]:
-    try:
-        yield
-    except CheckpointException as error:
-        first = next(iter(error.failures.values()))[0]
-        raise CheckpointError(f"{what} failed: {first}") from error
-    except (RuntimeError, ValueError, KeyError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CorruptCheckpointError(f"{what} failed: {error}") from error
 
 
 @contextmanager

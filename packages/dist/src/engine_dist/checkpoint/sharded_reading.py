@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,6 +14,7 @@ import torch
 from torch.distributed.checkpoint import filesystem as filesystem_module
 from torch.distributed.checkpoint import metadata as metadata_module
 from torch.distributed.checkpoint._nested_dict import unflatten_state_dict
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
@@ -19,6 +22,7 @@ from torch.distributed.checkpoint.planner import ReadItem
 from torch.distributed.checkpoint.state_dict_loader import _load_state_dict
 
 from engine_dist.checkpoint.errors import (
+    CheckpointError,
     CorruptCheckpointError,
     MissingCheckpointError,
     UnsafeCheckpointError,
@@ -36,6 +40,10 @@ _RECORDS = {
 }  # fmt: skip
 
 
+class _NotARecord(pickle.UnpicklingError):
+    """The metadata names something else."""
+
+
 class _MetadataUnpickler(pickle.Unpickler):
     """Knows the records of torch's metadata, and nothing else."""
 
@@ -49,13 +57,13 @@ class _MetadataUnpickler(pickle.Unpickler):
         found = getattr(torch, name, None) if module == "torch" else None
         if found is torch.Size or isinstance(found, (torch.dtype, torch.layout)):
             return found
-        raise pickle.UnpicklingError(f"{module}.{name}")
+        raise _NotARecord(f"{module}.{name}")
 
 
 def _layout(name: object) -> torch.layout:
     found = getattr(torch, str(name).removeprefix("torch."), None)
     if not isinstance(found, torch.layout):
-        raise pickle.UnpicklingError(f"the layout {name!r:.40}")
+        raise _NotARecord(f"the layout {name!r:.40}")
     return found
 
 
@@ -81,7 +89,9 @@ class SafeReader(FileSystemReader):
         for info in (metadata.storage_data or {}).values():
             name = info.relative_path
             if not isinstance(name, str) or os.path.basename(name) != name or name in (".", ".."):
-                raise UnsafeCheckpointError(str(path), (), f"it points to the file {name!r}")
+                raise UnsafeCheckpointError(
+                    str(path), (), f"it points to the file {name!r}", part=True
+                )
         if metadata.storage_meta is None:
             metadata.storage_meta = metadata_module.StorageMeta()
         metadata.storage_meta.load_id = self.load_id
@@ -92,8 +102,8 @@ def _unpickle(path: Path) -> Metadata:
     try:
         with open(path, "rb") as file:
             metadata = _MetadataUnpickler(file).load()
-    except pickle.UnpicklingError as error:
-        raise UnsafeCheckpointError(str(path), (str(error),)) from error
+    except _NotARecord as error:
+        raise UnsafeCheckpointError(str(path), (str(error),), part=True) from error
     except Exception as error:  # bytes of any origin can raise anything
         raise CorruptCheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(metadata, Metadata):
@@ -114,6 +124,20 @@ class SafeLoadPlanner(DefaultLoadPlanner):
         super().load_bytes(read_item, again)
 
 
+@contextmanager
+def as_checkpoint_error(what: str) -> Iterator[None]:
+    """Say in this package's errors what torch raises."""
+    try:
+        yield
+    except CheckpointException as error:
+        first = next(iter(error.failures.values()))[0]
+        raise CheckpointError(f"{what} failed: {first}") from error
+    except (RuntimeError, ValueError, KeyError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CorruptCheckpointError(f"{what} failed: {error}") from error
+
+
 def read_sharded(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the whole state of a sharded checkpoint on the CPU of this one process.
 
@@ -130,5 +154,8 @@ def read_sharded(path: str | os.PathLike[str]) -> dict[str, Any]:
         else None
         for name, info in metadata.state_dict_metadata.items()
     }
-    _load_state_dict(flat, reader, no_dist=True, planner=SafeLoadPlanner(flatten_state_dict=False))
+    # both would work on a dict of their own, and values that are no tensors stay in that
+    planner = SafeLoadPlanner(flatten_state_dict=False, flatten_sharded_tensors=False)
+    with as_checkpoint_error(f"loading {path}"):
+        _load_state_dict(flat, reader, no_dist=True, planner=planner)
     return unflatten_state_dict(flat, metadata.planner_data or {name: (name,) for name in flat})
