@@ -1,0 +1,97 @@
+"""Saving 500 MB to a file that is on the disk afterwards, and what that holds in memory."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import harness
+
+MEGABYTES = 500
+_folder = tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_FOLDER"))
+
+
+def state() -> dict[str, object]:
+    """Return 100 tensors."""
+    import torch
+
+    return {"state_dict": {f"layer{i}": torch.rand(MEGABYTES * 2500) for i in range(100)}}
+
+
+def make_torch() -> Callable[[], None]:
+    """``torch.save`` to a path, and its bytes to the disk."""
+    import torch
+
+    held, path = state(), Path(_folder.name, "torch.pth")
+
+    def save() -> None:
+        torch.save(held, path)
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+    return save
+
+
+def make_ours() -> Callable[[], None]:
+    """``save_checkpoint``."""
+    save_checkpoint = importlib.import_module("engine_dist.checkpoint").save_checkpoint
+    held, path = state(), Path(_folder.name, "ours.pth")
+    return lambda: save_checkpoint(held, path)
+
+
+def make_mmengine() -> Callable[[], None]:
+    """MMEngine's, which writes to the page cache only."""
+    save_checkpoint = importlib.import_module("mmengine.runner.checkpoint").save_checkpoint
+    held, path = state(), str(Path(_folder.name, "mmengine.pth"))
+    return lambda: save_checkpoint(held, path)
+
+
+def peak(factory: str, python: str) -> str:
+    """Return how many MB saving adds to the most that a process holds."""
+    command = [python, "-m", "benchmarks.dist_save", "--peak", factory]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "not installed"
+
+
+def _report_peak(factory: str) -> None:
+    save = globals()[factory]()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    save()
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print((after - before) // 1024)
+
+
+def main() -> int:
+    """Print the table, then the memory."""
+    status = harness.main(
+        f"Saving {MEGABYTES} MB, on the disk afterwards",
+        {
+            "torch.save + fsync": make_torch,
+            "engine_dist": make_ours,
+            "MMEngine (no fsync)": harness.elsewhere("benchmarks.dist_save:make_mmengine"),
+        },
+        reference="torch.save + fsync",
+        at_most={"engine_dist": 1.15},
+    )
+    other = os.environ.get("CONTENDER_PYTHON", sys.executable)
+    print("| contender | MB in memory beside the state |\n| --- | --- |")
+    for name, factory, python in [
+        ("torch.save + fsync", "make_torch", sys.executable),
+        ("engine_dist", "make_ours", sys.executable),
+        ("MMEngine", "make_mmengine", other),
+    ]:
+        print(f"| {name} | {peak(factory, python)} |")
+    return status
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--peak"]:
+        _report_peak(sys.argv[2])
+    else:
+        raise SystemExit(main())
