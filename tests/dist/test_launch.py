@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import time
+import types
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -243,6 +246,41 @@ def test_two_hosts(tmp_path: Path) -> None:
     assert [o["local"] for o in got] == [[0, 1], [0, 1]]
     assert [o["results"] for o in got] == [[0, 1, 2], None]
     assert [o["objects"] for o in got] == [[0, 1]] * 2
+
+
+def waits_in_vain(folder: str) -> str:
+    dist.init_dist("pytorch", backend="gloo", timeout=1)
+    told = Path(folder, "told")
+    if dist.get_rank() == 0:
+        try:
+            dist.barrier()
+        except RuntimeError as error:
+            told.touch()
+            return str(error)
+    while not told.exists():
+        time.sleep(0.01)
+    return ""
+
+
+def test_the_time_out_is_the_groups(pool2: ProcessPool, tmp_path: Path) -> None:
+    error, _ = pool2.run(waits_in_vain, str(tmp_path), init=False)
+    assert re.search("[Tt]imed? ?out", error)
+
+
+def test_other_starters_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    for name, function in [("deepspeed", "init_distributed"), ("colossalai", "launch_from_torch")]:
+        library = types.ModuleType(name)
+        setattr(library, function, lambda **options: calls.append(options))
+        monkeypatch.setitem(sys.modules, name, library)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    dist.init_dist("pytorch", backend="gloo", init_backend="deepspeed", timeout=5)
+    dist.init_dist("pytorch", backend="gloo", init_backend="colossalai", seed=3)
+    assert calls == [
+        {"dist_backend": "gloo", "timeout": timedelta(seconds=5)},
+        {"backend": "gloo", "seed": 3},
+    ]
 
 
 def joined_twice() -> bool:
