@@ -32,6 +32,14 @@ def stack_call(module: str, name: str, *arguments: str) -> bytes:
 
 def pickles(mark: str) -> Iterator[tuple[str, bytes]]:
     """Yield names, and pickles without their protocol."""
+    yield from calls(mark)
+    yield from hidden(mark)
+    yield from by_libraries(mark)
+    yield from by_loaders(mark)
+
+
+def calls(mark: str) -> Iterator[tuple[str, bytes]]:
+    """Yield calls of what runs something, in every way that a pickle can say it."""
     touch, make = f"touch {mark}", f"__import__('os').mkdir({mark!r})"
     system = call("posix", "system", touch)
     yield "os.system", system + b"."
@@ -55,6 +63,12 @@ def pickles(mark: str) -> Iterator[tuple[str, bytes]]:
         "newobj with keywords",
         b"csubprocess\nPopen\n)}" + text("args") + text(touch) + b"s\x92.",
     )
+
+
+def hidden(mark: str) -> Iterator[tuple[str, bytes]]:
+    """Yield calls inside of other things, and names that are reached by a way round."""
+    touch = f"touch {mark}"
+    system = call("posix", "system", touch)
     yield "nested in a state", b"}" + text("state_dict") + b"}" + text("a") + system + b"ss."
     yield "nested in a tuple in a list", b"](" + b"K\x01" + system + b"\x86" + b"e."
     yield "as a key", b"}" + system + b"K\x01s."
@@ -89,6 +103,11 @@ def pickles(mark: str) -> Iterator[tuple[str, bytes]]:
     yield "attribute chain", call("collections", "OrderedDict.__init__.__globals__") + b"."
     yield "attribute chain through torch", call("torch", "os.system", touch) + b"."
     yield "attribute chain by numpy", call("numpy", "f2py.os.system", touch) + b"."
+
+
+def by_libraries(mark: str) -> Iterator[tuple[str, bytes]]:
+    """Yield what the standard library and numpy would do for a pickle."""
+    touch, make = f"touch {mark}", f"__import__('os').mkdir({mark!r})"
     yield "methodcaller", call("operator", "methodcaller", "system", touch) + b"."
     yield "import", call("builtins", "__import__", "os") + b"."
     yield "partial", b"cfunctools\npartial\n(cposix\nsystem\n" + text(touch) + b"tR)R."
@@ -115,6 +134,12 @@ def pickles(mark: str) -> Iterator[tuple[str, bytes]]:
         b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(" + text("O8")
         + b"I00\nI01\ntRC\x08AAAAAAAAtR."
     )  # fmt: skip
+
+
+def by_loaders(mark: str) -> Iterator[tuple[str, bytes]]:
+    """Yield pickles that would have others loaded, and names of no use but to harm."""
+    touch, make = f"touch {mark}", f"__import__('os').mkdir({mark!r})"
+    system = call("posix", "system", touch)
     yield "torch.load inside", call("torch", "load", mark) + b"."
     yield "torch.hub", call("torch.hub", "load", mark, "x") + b"."
     yield "torch's loader of bytes", (
