@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from engine_config import Config
 from engine_config.fileio import join_path, list_from_file
 
 from .formats import AnnotationError, read_file
@@ -36,7 +37,9 @@ def join_prefix(prefix: str, path: str) -> str:
     return join_path(prefix, path)
 
 
-def read_metainfo(own: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+def read_metainfo(
+    own: Mapping[str, Any], given: Mapping[str, Any] | Config | None
+) -> dict[str, Any]:
     """Return a class's facts overridden by those given; file names stand for the lines in them.
 
     Raises
@@ -47,6 +50,8 @@ def read_metainfo(own: Mapping[str, Any], given: Mapping[str, Any] | None) -> di
     facts = copy.deepcopy(dict(own))
     if given is None:
         return facts
+    if isinstance(given, Config):
+        given = given.to_dict()
     if not isinstance(given, Mapping):
         raise TypeError(f"metainfo should be a dict or a config, got {type(given).__name__}")
     for name, value in given.items():

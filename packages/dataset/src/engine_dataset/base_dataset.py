@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch.utils.data import Dataset
 
+from engine_config import Config
 from engine_registry import DATASETS
 
 from .annotations import absolute, join_prefix, read_annotations, read_metainfo
@@ -67,7 +68,7 @@ class BaseDataset(Dataset[Any]):
     def __init__(
         self,
         ann_file: str | None = "",
-        metainfo: Mapping[str, Any] | None = None,
+        metainfo: Mapping[str, Any] | Config | None = None,
         data_root: str | None = "",
         data_prefix: Mapping[str, Any] | None = {"img_path": ""},  # only read
         filter_cfg: Mapping[str, Any] | None = None,
@@ -99,7 +100,7 @@ class BaseDataset(Dataset[Any]):
             self.full_init()
 
     @classmethod
-    def _load_metainfo(cls, metainfo: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _load_metainfo(cls, metainfo: Mapping[str, Any] | Config | None = None) -> dict[str, Any]:
         return read_metainfo(cls.METAINFO, metainfo)
 
     def _join_prefix(self) -> None:
