@@ -83,9 +83,9 @@ def test_what_the_stream_says_of_itself_is_reached() -> None:
 
 @pytest.mark.parametrize("name", ["sampler", "batch_sampler", "shuffle"])
 def test_an_order_is_refused(name: str) -> None:
-    value = True if name == "shuffle" else {"type": "DefaultSampler"}
+    value: Any = True if name == "shuffle" else {"type": "DefaultSampler"}
     with pytest.raises(TypeError, match=f"Stream can only be iterated over, which no {name} can"):
-        build_dataloader(config(**{name: value}))
+        build_dataloader({**config(), name: value})
 
 
 @pytest.mark.parametrize("workers", [0, 2])

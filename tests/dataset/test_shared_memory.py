@@ -46,7 +46,7 @@ class Where(Numbers):
         return self.get_data_info(idx)["number"], number, mapped(number)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_have_no_copy(method: str) -> None:
     dataset = Where(range(6))
     loader: Any = DataLoader(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -45,6 +45,10 @@ class BaseDataElement:
     _data_fields: FieldNames
     # names of properties, by class: a property's own field is hidden behind it
     _properties: ClassVar[frozenset[str]] = frozenset()
+
+    if TYPE_CHECKING:  # fields are what users set
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
