@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,17 +25,6 @@ def entries(count: int) -> list[dict[str, Any]]:
          "img_id": n}
         for n in range(count)
     ]  # fmt: skip
-
-
-def dataset_of(library: str, count: int) -> Any:
-    """Return a dataset of ``engine_dataset`` or ``mmengine.dataset`` that is not loaded yet."""
-    base: Any = importlib.import_module(library).BaseDataset
-
-    class Listed(base):  # type: ignore[misc]  # the class is known at run time only
-        def load_data_list(self) -> list[dict[str, Any]]:
-            return entries(count)
-
-    return Listed(data_prefix={}, lazy_init=True)
 
 
 def loading(library: str) -> Callable[[], object]:
@@ -64,8 +54,13 @@ def theirs_loading() -> Callable[[], object]:
 
 def reading(library: str) -> Callable[[], object]:
     """Read records all over the dataset, without a pipeline."""
-    dataset = dataset_of(library, RECORDS)
-    dataset.full_init()
+    base: Any = importlib.import_module(library).BaseDataset
+
+    class Listed(base):  # type: ignore[misc]  # the class is known at run time only
+        def load_data_list(self) -> list[dict[str, Any]]:
+            return entries(RECORDS)
+
+    dataset = Listed(data_prefix={})
     step = RECORDS // READS
 
     def work() -> None:
@@ -89,8 +84,13 @@ def theirs_reading() -> Callable[[], object]:
 
 MEMORY = """
 import json, os, sys
+from importlib import import_module
 from torch.utils.data import DataLoader
-from benchmarks.dataset_records import dataset_of
+from benchmarks.dataset_records import entries
+
+class Listed(import_module(sys.argv[1]).BaseDataset):
+    def load_data_list(self):
+        return entries(int(sys.argv[2]))
 
 def pss(pid):
     with open(f"/proc/{pid}/smaps_rollup") as file:
@@ -101,13 +101,11 @@ class Read:
         return os.getpid()
 
 if __name__ == "__main__":
-    library, count, method = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    dataset = dataset_of(library, count)
-    dataset.full_init()
-    loader = DataLoader(dataset, batch_size=64, num_workers=4, multiprocessing_context=method,
-                        collate_fn=Read(), shuffle=True)
+    dataset = Listed(data_prefix={})
+    loader = DataLoader(dataset, batch_size=64, num_workers=4, multiprocessing_context=sys.argv[3],
+                        collate_fn=Read(), sampler=range(0, len(dataset), 7))
     batches = iter(loader)
-    pids = {next(batches) for _ in range(min(len(loader), 400) - 40)}
+    pids = {next(batches) for _ in range(len(loader) - 40)}  # the workers are still there
     data = dataset.data_bytes
     size = data.nbytes if hasattr(data, "_count") else data.nbytes + dataset.data_address.nbytes
     print(json.dumps({"pss": sum(map(pss, pids | {os.getpid()})), "size": size}), flush=True)
@@ -117,8 +115,7 @@ if __name__ == "__main__":
 
 def measured(library: str, count: int, method: str, python: str) -> dict[str, int]:
     """Return the PSS of parent and four workers together, and the size of the records' bytes."""
-    code = MEMORY
-    path = harness_file("memory_probe.py", code)
+    path = program()
     done = subprocess.run(
         [python, path, library, str(count), method],
         check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()},
@@ -127,14 +124,11 @@ def measured(library: str, count: int, method: str, python: str) -> dict[str, in
     return found
 
 
-def harness_file(name: str, code: str) -> str:
+def program() -> str:
     """Write a program that spawned workers can import again; return its path."""
-    import tempfile
-
-    folder = tempfile.mkdtemp(prefix="bench-")
-    path = os.path.join(folder, name)
+    path = os.path.join(tempfile.mkdtemp(prefix="bench-"), "memory_probe.py")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(code)
+        file.write(MEMORY)
     return path
 
 

@@ -15,13 +15,14 @@ from engine_registry import DATASETS
 
 from .annotations import absolute, join_prefix, read_annotations, read_metainfo
 from .force_init import force_full_init
-from .serialization import Records
+from .serialization import Records, give_back_memory
 from .transforms import Compose, Transform, note_sample
 
 logger = logging.getLogger("engine.dataset")
 
 Self = TypeVar("Self", bound="BaseDataset")
 Indices = int | Sequence[int]
+_MANY = 10_000
 
 
 @DATASETS.register_module()
@@ -178,6 +179,8 @@ class BaseDataset(Dataset[Any]):
     def _serialize_data(self) -> tuple[Records, Records]:
         records = Records.of(self.data_list)
         self.data_list = []
+        if len(records) > _MANY:
+            give_back_memory()
         return records, records
 
     @property

@@ -16,6 +16,8 @@ from engine_registry import DATA_SAMPLERS
 
 logger = logging.getLogger("engine.dataset")
 
+_PART = 1 << 14
+
 
 class ResumableSampler(Sampler[int]):
     """What both samplers share: a global order of all samples, dealt to the ranks in turn.
@@ -165,7 +167,9 @@ class DefaultSampler(ResumableSampler):
         end = start + self._share(start) * self.world_size if self.round_up else self.size
         if end > self.size:
             order = order.repeat(math.ceil(end / self.size))
-        return iter(order[start + self.rank : end : self.world_size].tolist())
+        mine = order[start + self.rank : end : self.world_size]
+        # not one list: a Python integer takes four times the memory
+        return itertools.chain.from_iterable(part.tolist() for part in mine.split(_PART))
 
     def __len__(self) -> int:
         """Return how many samples this rank reads in a whole epoch."""
