@@ -169,7 +169,9 @@ class DefaultSampler(ResumableSampler):
             order = order.repeat(math.ceil(end / self.size))
         mine = order[start + self.rank : end : self.world_size]
         # not one list: a Python integer takes four times the memory
-        return itertools.chain.from_iterable(part.tolist() for part in mine.split(_PART))
+        return itertools.chain.from_iterable(
+            mine[i : i + _PART].tolist() for i in range(0, len(mine), _PART)
+        )
 
     def __len__(self) -> int:
         """Return how many samples this rank reads in a whole epoch."""

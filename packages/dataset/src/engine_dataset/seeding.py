@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.random import mtrand
 from torch.utils.data import Dataset, get_worker_info
 
 from engine_registry import FUNCTIONS
@@ -73,14 +74,14 @@ def _undisturbed() -> Iterator[None]:
     own, cpu = random.getstate(), torch.get_rng_state()
     # Copying numpy's state takes 300 µs, exchanging the generator one.  What is lost is the second
     # half of a pair of normal numbers, where the model has drawn an odd number of them by numpy.
-    old = np.random.get_bit_generator()
-    np.random.set_bit_generator(_SAMPLES)
+    old = mtrand.get_bit_generator()
+    mtrand.set_bit_generator(_SAMPLES)
     try:
         yield
     finally:
         random.setstate(own)
         torch.set_rng_state(cpu)
-        np.random.set_bit_generator(old)
+        mtrand.set_bit_generator(old)
 
 
 class SeededSamples(Dataset[Any]):
