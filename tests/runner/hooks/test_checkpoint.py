@@ -163,6 +163,13 @@ def test_a_checkpoint_cannot_name_files_to_remove(tmp_path: Path, claimed: str) 
     assert {"epoch_1.pth", "epoch_2.pth", "best_error_epoch_2.pth"} <= set(files(work_dir))
 
 
+def test_a_validation_alone_saves_nothing(tmp_path: Path) -> None:
+    hook = {"type": "CheckpointHook", "save_best": "error", "rule": "less", "save_last": False}
+    runner = Runner(**run_cfg(tmp_path, default_hooks={"checkpoint": hook}))
+    runner.val()
+    assert files(tmp_path) == []
+
+
 def test_two_metrics_have_a_best_each(tmp_path: Path) -> None:
     class Two(Recorded):
         def compute_metrics(self, results: list[Any]) -> dict[str, float]:

@@ -12,8 +12,6 @@ from engine_runner.cli.mistakes import as_mistakes, setting_up
 from engine_runner.cli.options import add_config_options, add_run_options, read_config
 from engine_runner.runner import Runner
 
-__test__ = False  # for pytest: no tests in here
-
 HELP = "measure a checkpoint on the test set"
 EXAMPLES = """examples:
   engine test examples/digits/config.py work_dirs/digits/epoch_12.pth

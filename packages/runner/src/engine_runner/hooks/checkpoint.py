@@ -82,9 +82,11 @@ class CheckpointHook(Hook):
             save_best, rule, greater_keys or GREATER_KEYS, less_keys or LESS_KEYS
         )
         self._best_files: dict[str, Path] = {}
+        self._training = False
 
     def before_train(self, runner: RunnerLike) -> None:
         """Settle where files go, and take up what a resumed run had kept."""
+        self._training = True
         work_dir = Path(runner.work_dir)
         self._folder = work_dir if self.out_dir is None else Path(self.out_dir) / work_dir.name
         hub = runner.message_hub
@@ -115,11 +117,17 @@ class CheckpointHook(Hook):
             self._save(runner, runner.iter + 1)
 
     def after_val_epoch(self, runner: RunnerLike, metrics: dict[str, float] | None = None) -> None:
-        """Save the best checkpoint where the validation that ended made one."""
+        """Save the best checkpoint where the validation that ended made one, while training."""
+        if not self._training:
+            return
         for best in self._best:
             previous = best.score
             if metrics and best.update(metrics):
                 self._save_best(runner, best, previous)
+
+    def after_train(self, runner: RunnerLike) -> None:
+        """Leave the files to what was trained."""
+        self._training = False
 
     def _save(self, runner: RunnerLike, count: int) -> None:
         name = self.filename_tmpl.format(count)
