@@ -174,7 +174,9 @@ def _drop_cut_line(path: Path) -> None:
 
 def _json(name: str, value: Any) -> Any:
     """Return what JSON holds of a value: a number, a string, or lists and dicts of them."""
-    if isinstance(value, Tensor | np.ndarray | np.generic):
+    if isinstance(value, Tensor):
+        value = value.item() if value.numel() == 1 else value.tolist()
+    elif isinstance(value, np.ndarray | np.generic):
         value = value.item() if value.size == 1 else value.tolist()
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
