@@ -167,9 +167,7 @@ def test_another_device_and_type() -> None:
 def test_another_model_is_refused_and_nothing_changes() -> None:
     averaged = ExponentialMovingAverage(Net())
     before = str(averaged.state_dict())
-    with pytest.raises(
-        OptimError, match=r"differ, the first is linear\.weight, .* None in the mod"
-    ):
+    with pytest.raises(OptimError, match=r"the first is linear\.weight, .* None in the mod"):
         averaged.update_parameters(nn.Sequential(Net().norm, Net().linear))
     other = Net()
     other.linear = nn.Linear(3, 5, bias=False)
