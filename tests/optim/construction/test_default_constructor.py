@@ -195,6 +195,21 @@ def test_a_shared_parameter(caplog: pytest.LogCaptureFixture) -> None:
     assert "1.0.weight is shared; it stays" in caplog.text
 
 
+def test_one_thing_under_two_names_of_a_module_is_met_once() -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+    model.append(model[0])
+    model[0].register_parameter("again", model[0].bias)
+    assert list(settings({"bias_lr_mult": 2.0}, model)) == ["0.weight", "0.bias"]
+
+
+def test_settings_that_have_no_hash_are_merged_too() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    cfg = {"type": "AdamW", "lr": 0.1}
+    paramwise = {"custom_keys": {"weight": {"betas": [0.8, 0.9]}}, "merge_groups": True}
+    built = build_optim_wrapper(model, {"optimizer": cfg, "paramwise_cfg": paramwise})
+    assert [len(group["params"]) for group in built.optimizer.param_groups] == [2, 2]
+
+
 def test_a_constructor_of_ones_own() -> None:
     class ByDepth(DefaultOptimWrapperConstructor):
         """Halve the rate of what lies below ``head``, and leave the rest to the base."""

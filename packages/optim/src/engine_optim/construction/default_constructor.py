@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -20,6 +20,7 @@ __all__ = ["DefaultOptimWrapperConstructor"]
 logger = logging.getLogger("engine.optim")
 
 Groups = list[dict[str, Any]]
+_T = TypeVar("_T")
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.GroupNorm,
           nn.LayerNorm)  # fmt: skip
 
@@ -97,7 +98,8 @@ class DefaultOptimWrapperConstructor:
         if self.paramwise_cfg:
             groups: Groups = []
             self.add_params(groups, model)
-            warn_unmatched(self._custom_keys, [name for name, _ in model.named_parameters()])
+            if self._custom_keys:
+                warn_unmatched(self._custom_keys, [name for name, _ in model.named_parameters()])
             if self.paramwise_cfg.get("merge_groups", False):
                 groups = merge_groups(groups)
         else:
@@ -136,7 +138,8 @@ class DefaultOptimWrapperConstructor:
         """
         seen = self._seen(params)
         skip_frozen = self.paramwise_cfg.get("skip_frozen", True)
-        for name, param in module.named_parameters(recurse=False):
+        # not named_parameters and named_children, which take most of the time
+        for name, param in _unique(module._parameters):
             full = f"{prefix}.{name}" if prefix else name
             if id(param) in seen:
                 self._require_bypass(full)
@@ -145,10 +148,11 @@ class DefaultOptimWrapperConstructor:
                 params.append({"params": [param], **settings})
             elif not skip_frozen:
                 params.append({"params": [param]})
-        deformable = _is_deformable(module)
-        for name, child in module.named_children():
-            full = f"{prefix}.{name}" if prefix else name
-            self.add_params(params, child, prefix=full, is_dcn_module=deformable)
+        if module._modules:
+            deformable = _is_deformable(module)
+            for name, child in _unique(module._modules):
+                full = f"{prefix}.{name}" if prefix else name
+                self.add_params(params, child, prefix=full, is_dcn_module=deformable)
 
     @property
     def _custom_keys(self) -> Mapping[str, Mapping[str, Any]]:
@@ -177,7 +181,7 @@ class DefaultOptimWrapperConstructor:
     ) -> dict[str, Any]:
         custom = self._custom_keys
         # the longest key wins, of equally long ones the first in the alphabet
-        for key in sorted(sorted(custom), key=len, reverse=True):
+        for key in sorted(sorted(custom), key=len, reverse=True) if custom else ():
             if key in name:
                 return self._scaled(**custom[key])
         cfg = self.paramwise_cfg
@@ -189,14 +193,17 @@ class DefaultOptimWrapperConstructor:
         if in_deformable and "conv_offset" in name and isinstance(module, nn.Conv2d):
             lr *= cfg.get("dcn_offset_lr_mult", 1.0)
         # of the decays that are set and concern the parameter, the first counts
-        decays = {
-            "norm_decay_mult": norm,
-            "bias_decay_mult": bias and not in_deformable,
-            "dwconv_decay_mult": _is_depthwise(module),
-            "flat_decay_mult": param.ndim == 1 and not in_deformable,
-        }
-        concerned = (cfg[key] for key, concerns in decays.items() if concerns and key in cfg)
-        return self._scaled(lr, cfg.get("decay_mult", 1.0) * next(concerned, 1.0))
+        if norm and "norm_decay_mult" in cfg:
+            decay = cfg["norm_decay_mult"]
+        elif bias and not in_deformable and "bias_decay_mult" in cfg:
+            decay = cfg["bias_decay_mult"]
+        elif "dwconv_decay_mult" in cfg and _is_depthwise(module):
+            decay = cfg["dwconv_decay_mult"]
+        elif "flat_decay_mult" in cfg and param.ndim == 1 and not in_deformable:
+            decay = cfg["flat_decay_mult"]
+        else:
+            decay = 1.0
+        return self._scaled(lr, cfg.get("decay_mult", 1.0) * decay)
 
     def _scaled(
         self, lr_mult: float = 1.0, decay_mult: float = 1.0, **others: Any
@@ -207,6 +214,15 @@ class DefaultOptimWrapperConstructor:
         if self.base_wd is not None and decay_mult != 1.0:
             settings["weight_decay"] = self.base_wd * decay_mult
         return {**settings, **others}
+
+
+def _unique(members: Mapping[str, _T | None]) -> Iterator[tuple[str, _T]]:
+    """Yield what a module holds, once where it holds one thing under two names."""
+    seen: set[int] = set()
+    for name, member in members.items():
+        if member is not None and id(member) not in seen:
+            seen.add(id(member))
+            yield name, member
 
 
 def _is_deformable(module: nn.Module) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -24,7 +25,11 @@ def merge_groups(groups: Groups) -> Groups:
     merged: dict[Any, dict[str, Any]] = {}
     for group in groups:
         settings = {name: value for name, value in group.items() if name != "params"}
-        key = tuple(sorted((name, repr(value)) for name, value in settings.items()))
+        key: Any = tuple(sorted(settings.items(), key=itemgetter(0)))
+        try:
+            hash(key)
+        except TypeError:  # a list, say
+            key = repr(key)
         if key in merged:
             merged[key]["params"].extend(group["params"])
         else:
