@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from addict import Dict  # type: ignore[attr-defined,unused-ignore]  # it states no __all__
 
@@ -23,8 +23,7 @@ _values: Callable[[Any], Any] = dict.values
 _MISSING: Any = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):  # made for each dictionary of a config: the cheapest value there is
     """Where a dictionary came from: the record of its config, its path there, and later changes.
 
     Copies of a dictionary share its mark, so a mark does not change: ``with_change`` makes a new.
@@ -32,7 +31,7 @@ class Mark:
 
     record: Any
     path: tuple[Any, ...]
-    changes: dict[tuple[Any, ...], tuple[Origin, ...]] = field(default_factory=dict)
+    changes: Mapping[tuple[Any, ...], tuple[Origin, ...]] = MappingProxyType({})
 
     def with_change(self, path: tuple[Any, ...], origin: Origin) -> Mark:
         """Return the mark of a dictionary after a value below it was set at a place."""

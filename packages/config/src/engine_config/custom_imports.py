@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine_config.config_dict import ConfigDict
 from engine_config.errors import ConfigImportError
+from engine_config.late import Late
 from engine_config.origins import Origin
 from engine_config.sources import Source
 
-logger = logging.getLogger("engine.config")
+if TYPE_CHECKING:
+    import logging
+else:
+    logging = Late("logging")
 
 
 def import_custom(source: Source, cfg: ConfigDict) -> None:
@@ -26,7 +29,9 @@ def import_custom(source: Source, cfg: ConfigDict) -> None:
         return
     setter = source.setter("custom_imports")
     if setter is not None and (setter.kind not in ("python", "lazy") or not setter.trusted):
-        logger.warning("%s is data: its custom_imports are not imported", setter.file)
+        logging.getLogger("engine.config").warning(
+            "%s is data: its custom_imports are not imported", setter.file
+        )
         return
     origin = setter.locate(("custom_imports",)) if setter is not None else None
     import_listed(cfg["custom_imports"], origin)
@@ -57,4 +62,4 @@ def import_listed(settings: Any, origin: Origin | None) -> None:
                 raise ConfigImportError(
                     f"{message}; install it, or say allow_failed_imports=True", origin
                 ) from error
-            logger.warning("%s", message)
+            logging.getLogger("engine.config").warning("%s", message)

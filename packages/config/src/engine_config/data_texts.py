@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine_config.errors import ConfigLimitError, ConfigSyntaxError, ConfigTypeError
 from engine_config.fileio import toml_codec, yaml_codec
+from engine_config.late import Late
 from engine_config.origins import Origin
 from engine_config.positions import Place, toml_places, yaml_places
+
+if TYPE_CHECKING:
+    import json
+else:
+    json = Late("json")
 
 
 def parse_data(text: str, file: str, kind: str) -> dict[Any, Any]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import ast
-import logging
 from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine_config.config_dict import ConfigDict, deep_copy, hook
 from engine_config.errors import ConfigOverrideError
+from engine_config.late import Late
 from engine_config.merge import Path
 from engine_config.origins import Origin
 
 if TYPE_CHECKING:
-    from engine_config.config import Config
+    import logging
 
-logger = logging.getLogger("engine.config")
+    from engine_config.config import Config
+else:
+    logging = Late("logging")
 
 _MISSING: Any = object()
 _WORDS = {"true": True, "false": False}
@@ -323,7 +325,9 @@ def _hint(item: str, node: Any, part: str) -> None:
     """Warn of a new key that is one edit away from one that is there."""
     for key in node:
         if isinstance(key, str) and _one_edit(part, key):
-            logger.warning("%s sets a new key %r; did you mean %r?", item, part, key)
+            logging.getLogger("engine.config").warning(
+                "%s sets a new key %r; did you mean %r?", item, part, key
+            )
 
 
 def _one_edit(one: str, other: str) -> bool:

@@ -7,8 +7,7 @@ each value stands is read off the sources' texts when someone asks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine_config.config_dict import ATOMS, ConfigDict, Mark, hook, mark_of, raw_items, set_mark
 from engine_config.errors import ConfigLimitError, ConfigTypeError
@@ -19,8 +18,7 @@ from engine_config.sources import Source
 Path = tuple[Any, ...]
 
 
-@dataclass(slots=True)
-class Record:
+class Record(NamedTuple):
     """What is known of where a config came from."""
 
     trusted: bool = True
@@ -66,7 +64,7 @@ def build(values: dict[Any, Any], record: Record) -> ConfigDict:
 def _build(value: Any, record: Record, path: Path) -> Any:
     if isinstance(value, dict):
         node = ConfigDict.__new__(ConfigDict)
-        set_mark(node, Mark(record, path, {}))
+        set_mark(node, Mark(record, path))
         for key, item in dict.items(value):
             if type(item) not in ATOMS and isinstance(item, _CONTAINERS):
                 item = _build(item, record, (*path, key))
@@ -100,7 +98,7 @@ def mark_new(node: Any, record: Record, path: Path = ()) -> None:
     """Mark every dictionary of a config that has no mark yet."""
     if isinstance(node, ConfigDict):
         if mark_of(node) is None:
-            set_mark(node, Mark(record, path, {}))
+            set_mark(node, Mark(record, path))
         for key, value in raw_items(node):
             if isinstance(value, _CONTAINERS):
                 mark_new(value, record, (*path, key))

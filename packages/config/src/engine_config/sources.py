@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine_config.base_paths import add_scope, locate_base
 from engine_config.config_dict import ATOMS, ConfigDict
@@ -35,23 +34,21 @@ MAX_CHAIN = 50
 DEPRECATION_KEY = "_deprecation_"
 
 
-@dataclass(slots=True)
 class Source:
     """One file, what it says, and its bases."""
 
-    file: str
-    text: str
-    kind: str
-    filled: str = ""
-    trusted: bool = True
-    bases: list[Source] = field(default_factory=list)
-    imports: dict[tuple[int, str], Source] = field(default_factory=dict)
-    imported: dict[str, Any] = field(default_factory=dict)
-    own: dict[Any, Any] = field(default_factory=dict)
-    values: dict[Any, Any] = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
-    base_line: int = 1
-    _places: Place | None = None
+    def __init__(self, file: str, text: str, kind: str, filled: str, trusted: bool) -> None:
+        self.file, self.text, self.kind = file, text, kind
+        self.filled = filled
+        self.trusted = trusted
+        self.bases: list[Source] = []
+        self.imports: dict[tuple[int, str], Source] = {}
+        self.imported: dict[str, Any] = {}
+        self.own: dict[Any, Any] = {}
+        self.values: dict[Any, Any] = {}
+        self.environment: dict[str, str] = {}
+        self.base_line = 1
+        self._places: Place | None = None
 
     @property
     def full_text(self) -> str:
@@ -112,8 +109,7 @@ class Source:
             source.forget_values()
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):
     """Reads files with the same options.
 
     Parameters

@@ -9,9 +9,9 @@ import ast
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine_config.errors import ConfigSubstitutionError
 from engine_config.origins import Origin
@@ -20,12 +20,11 @@ _STRING = (
     r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
 )
 _HOLE = r"\{\{(?:'[^'\n{}]*'|\"[^\"\n{}]*\"|[^{}'\"\n])*\}\}"
-_PYTHON = re.compile(
-    rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>[rRbBuUfF]{{0,2}}(?:{_STRING}))",
-    re.DOTALL,
-)
-_JSON = re.compile(rf'(?P<hole>{_HOLE})|(?P<comment>(?!))|(?P<string>"(?:\\.|[^"\\\n])*")')
-_TOML = re.compile(rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>{_STRING})", re.DOTALL)
+_TOKENS = {
+    "python": rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>[rRbBuUfF]{{0,2}}(?:{_STRING}))",
+    "json": rf'(?P<hole>{_HOLE})|(?P<comment>(?!))|(?P<string>"(?:\\.|[^"\\\n])*")',
+    "toml": rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>{_STRING})",
+}
 _HOLES = re.compile(_HOLE)
 _ENVIRONMENT = re.compile(r"\$\s*([A-Za-z_]\w*)\s*(?::(.*))?", re.DOTALL)
 # Stands in a data text for a value that is put in once the text is parsed.
@@ -38,15 +37,13 @@ _FILE_VARIABLES: dict[str, Callable[[Path], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _FromBase:
+class _FromBase(NamedTuple):
     """A hole of a data text, until its bases are read."""
 
     name: str
     at: Origin
 
 
-@dataclass(slots=True)
 class Substitution:
     """What fills the holes of one file.
 
@@ -60,18 +57,25 @@ class Substitution:
         The environment variables that were used.
     """
 
-    file: str
-    base: dict[Any, Any] = field(default_factory=dict)
-    file_variables: bool = True
-    environment_variables: bool = True
-    values: list[Any] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        file: str,
+        base: dict[Any, Any] | None = None,
+        file_variables: bool = True,
+        environment_variables: bool = True,
+    ) -> None:
+        self.file = file
+        self.base: dict[Any, Any] = base or {}
+        self.file_variables = file_variables
+        self.environment_variables = environment_variables
+        self.values: list[Any] = []
+        self.environment: dict[str, str] = {}
 
     # ------------------------------------------------------------------- Python texts
 
     def python(self, text: str) -> str:
         """Fill the holes of a Python text."""
-        return _PYTHON.sub(lambda match: self._in_python(text, match), text)
+        return _tokens("python").sub(lambda match: self._in_python(text, match), text)
 
     def scope(self) -> dict[str, Any]:
         """Return the names that a Python text was given for its holes."""
@@ -121,7 +125,7 @@ class Substitution:
                 return match.group()
             return _HOLES.sub(lambda hole: self._token(hole.group(), at, ""), match.group())
 
-        return (_JSON if kind == "json" else _TOML).sub(replace, text)
+        return _tokens(kind).sub(replace, text)
 
     def _token(self, hole: str, at: Origin, quote: str) -> str:
         name = hole[2:-2].strip()
@@ -199,6 +203,12 @@ class Substitution:
     def _origin(self, text: str, position: int) -> Origin:
         start = text.rfind("\n", 0, position) + 1
         return Origin(self.file, text.count("\n", 0, position) + 1, position - start + 1)
+
+
+@cache
+def _tokens(kind: str) -> re.Pattern[str]:
+    """Return what finds holes, comments and strings; compiled for the first file that has a hole."""
+    return re.compile(_TOKENS[kind], re.DOTALL)
 
 
 def _parts(literal: str) -> tuple[str, str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from pathlib import Path
 
 
@@ -17,7 +16,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         target.write_bytes(content)  # a device or a pipe: nothing to replace
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    beside = target.with_name(f".{target.name}.{os.urandom(16).hex()}")
     try:
         beside.write_bytes(content)
         if target.exists():

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import tempfile
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+from engine_config.late import Late
+
+if TYPE_CHECKING:
+    import shutil
+    import tempfile
+else:
+    shutil = Late("shutil")
+    tempfile = Late("tempfile")
 
 PathLike = str | os.PathLike[str]
 

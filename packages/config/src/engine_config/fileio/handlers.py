@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from engine_config.fileio import toml_codec, yaml_codec
 from engine_config.fileio.backend import PathLike
+from engine_config.late import Late
+
+if TYPE_CHECKING:
+    import json
+    import pickle
+else:
+    json, pickle = Late("json"), Late("pickle")
 
 H = TypeVar("H", bound="type[BaseFileHandler]")
 

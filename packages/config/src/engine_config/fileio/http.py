@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
-import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from engine_config.fileio.backend import BaseStorageBackend, PathLike
+from engine_config.late import Late
+
+if TYPE_CHECKING:
+    import shutil
+    import urllib.error as errors
+    import urllib.request as requests
+    from http.client import HTTPResponse
+else:
+    shutil, requests, errors = Late("shutil"), Late("urllib.request"), Late("urllib.error")
 
 
 class HTTPBackend(BaseStorageBackend):
@@ -55,14 +61,14 @@ class HTTPBackend(BaseStorageBackend):
             shutil.copyfileobj(answer, file)
 
     @contextmanager
-    def _open(self, url: str, method: str = "GET") -> Iterator[http.client.HTTPResponse]:
+    def _open(self, url: str, method: str = "GET") -> Iterator[HTTPResponse]:
         if not url.lower().startswith(("http://", "https://")):
             raise ValueError(f"HTTPBackend reads http:// and https://, got {url!r}")
-        request = urllib.request.Request(url, method=method)
+        request = requests.Request(url, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+            with requests.urlopen(request, timeout=self._timeout) as answer:
                 yield answer
-        except urllib.error.HTTPError as error:
+        except errors.HTTPError as error:
             with error:
                 if error.code == 404:
                     raise FileNotFoundError(f"{url}: the server answers 404") from None

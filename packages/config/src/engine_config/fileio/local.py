@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine_config.fileio.atomic import write_whole
 from engine_config.fileio.backend import BaseStorageBackend, PathLike
+from engine_config.late import Late
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = Late("shutil")
 
 
 def _plain(path: PathLike) -> PathLike:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine_config.fileio.backend import BaseStorageBackend, PathLike
+from engine_config.late import Late
+
+if TYPE_CHECKING:
+    import json
+else:
+    json = Late("json")
 
 
 class MemcachedBackend(BaseStorageBackend):
