@@ -15,10 +15,9 @@ from engine_config.origins import Origin
 from engine_config.parsing import parse
 
 _IMPORTS = re.compile(r"^[ \t]*(?:from|import|with)\b", re.MULTILINE)
-_OUTLINE = re.compile(
-    r"^(?:(?:from|import)\b(?:\([^)]*\)|[^\n\\(]|\\\n)*"
-    r"|with[ \t]+read_base\(\)[^\n]*(?:\n(?:[ \t]+[^\n]*|(?=\n)))*)",
-    re.MULTILINE,
+_OUTLINE = (
+    r"(?m)^(?:(?:from|import)\b(?:\([^)]*\)|[^\n\\(]|\\\n)*"
+    r"|with[ \t]+read_base\(\)[^\n]*(?:\n(?:[ \t]+[^\n]*|(?=\n)))*)"
 )
 _INDENTED_IMPORT = re.compile(r"^[ \t]+(?:from|import|with)\b", re.MULTILINE)
 _BASE = re.compile(r"^_base_[ \t]*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
@@ -80,7 +79,7 @@ def _brief(text: str) -> ast.Module | None:
     """Parse the imports of a text alone, on their lines; ``None`` where that does not do."""
     parts: list[str] = []
     end = 0
-    for match in _OUTLINE.finditer(text):
+    for match in re.finditer(_OUTLINE, text):
         gap = text[end : match.start()]
         if _INDENTED_IMPORT.search(gap):
             return None

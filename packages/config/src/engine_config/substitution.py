@@ -25,10 +25,9 @@ _TOKENS = {
     "json": rf'(?P<hole>{_HOLE})|(?P<comment>(?!))|(?P<string>"(?:\\.|[^"\\\n])*")',
     "toml": rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>{_STRING})",
 }
-_HOLES = re.compile(_HOLE)
-_ENVIRONMENT = re.compile(r"\$\s*([A-Za-z_]\w*)\s*(?::(.*))?", re.DOTALL)
+_ENVIRONMENT = r"(?s)\$\s*([A-Za-z_]\w*)\s*(?::(.*))?"
 # Stands in a data text for a value that is put in once the text is parsed.
-_TOKEN = re.compile("\ue000(\\d+)\ue001")
+_TOKEN = "\ue000(\\d+)\ue001"
 _FILE_VARIABLES: dict[str, Callable[[Path], str]] = {
     "fileDirname": lambda path: path.parent.as_posix(),
     "fileBasename": lambda path: path.name,
@@ -90,12 +89,12 @@ class Substitution:
             value, known = self._value(token, at, parse=True)
             return self._name(value) if known else token
         prefix, quote, content = _parts(token)
-        if _HOLES.fullmatch(content) and "_base_." in content and not prefix.strip("uU"):
+        if re.fullmatch(_HOLE, content) and "_base_." in content and not prefix.strip("uU"):
             value, known = self._value(content, at, parse=False)
             if not isinstance(value, str):
                 return self._name(value) if known else token
         raw = "r" in prefix.lower()
-        filled = _HOLES.sub(lambda hole: self._text(hole.group(), at, raw), content)
+        filled = re.sub(_HOLE, lambda hole: self._text(hole.group(), at, raw), content)
         return f"{prefix}{quote}{filled}{quote}"
 
     def _name(self, value: Any) -> str:
@@ -113,8 +112,8 @@ class Substitution:
     def data(self, text: str, kind: str) -> str:
         """Fill the holes of a JSON, YAML or TOML text; ``finish`` completes it once parsed."""
         if kind == "yaml":  # a plain scalar may be a token, within quotes or without
-            return _HOLES.sub(
-                lambda m: self._token(m.group(), self._origin(text, m.start()), ""), text
+            return re.sub(
+                _HOLE, lambda m: self._token(m.group(), self._origin(text, m.start()), ""), text
             )
 
         def replace(match: re.Match[str]) -> str:
@@ -123,7 +122,7 @@ class Substitution:
                 return self._token(match.group(), at, '"')
             if match["comment"]:
                 return match.group()
-            return _HOLES.sub(lambda hole: self._token(hole.group(), at, ""), match.group())
+            return re.sub(_HOLE, lambda hole: self._token(hole.group(), at, ""), match.group())
 
         return _tokens(kind).sub(replace, text)
 
@@ -156,10 +155,11 @@ class Substitution:
         if isinstance(value, list):
             return [self._finish(item) for item in value]
         if isinstance(value, str) and "\ue000" in value:
-            whole = _TOKEN.fullmatch(value)
+            whole = re.fullmatch(_TOKEN, value)
             if whole and int(whole[1]) < len(self.values):
                 return self.values[int(whole[1])]
-            return _TOKEN.sub(
+            return re.sub(
+                _TOKEN,
                 lambda m: str(self.values[int(m[1])]) if int(m[1]) < len(self.values) else m[0],
                 value,
             )
@@ -174,7 +174,7 @@ class Substitution:
             return _FILE_VARIABLES[name](Path(self.file)), True
         if name.startswith("_base_."):
             return self._from_base(name, at), True
-        match = _ENVIRONMENT.fullmatch(name) if self.environment_variables else None
+        match = re.fullmatch(_ENVIRONMENT, name) if self.environment_variables else None
         if match is None:
             return None, False
         value = os.environ.get(match[1], match[2])
