@@ -299,19 +299,27 @@ def settle(values: dict[Any, Any]) -> None:
             kind = type(item)
             if kind in ATOMS:
                 continue
-            if (kind is ConfigDict or kind is list) and id(item) not in seen:
-                seen.add(id(item))
-                stack.append(item)
-            else:
-                put(node, key, fresh(item))
+            if kind is ConfigDict or kind is list:
+                if id(item) not in seen:
+                    seen.add(id(item))
+                    stack.append(item)
+                    continue
+            elif kind is tuple and all(type(part) in ATOMS for part in item):
+                continue
+            put(node, key, fresh(item))
 
 
 def fresh(value: Any) -> Any:
     """Copy nested dictionaries as ConfigDicts, and lists and tuples of them."""
     if isinstance(value, dict):
         node = ConfigDict.__new__(ConfigDict)
+        if type(value) is dict:  # faster than key by key; a ConfigDict would build what is lazy
+            dict.update(node, value)
         for key, item in dict.items(value):
-            dict.__setitem__(node, key, item if type(item) in ATOMS else fresh(item))
+            if type(item) not in ATOMS:
+                dict.__setitem__(node, key, fresh(item))
+            elif type(value) is not dict:
+                dict.__setitem__(node, key, item)
         return node
     if type(value) is list or type(value) is tuple:
         return type(value)([item if type(item) in ATOMS else fresh(item) for item in value])
