@@ -196,9 +196,9 @@ def test_a_shared_parameter(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_one_thing_under_two_names_of_a_module_is_met_once() -> None:
-    model = nn.Sequential(nn.Linear(2, 2))
-    model.append(model[0])
-    model[0].register_parameter("again", model[0].bias)
+    layer = nn.Linear(2, 2)
+    layer.register_parameter("again", layer.bias)
+    model = nn.Sequential(layer, layer)
     assert list(settings({"bias_lr_mult": 2.0}, model)) == ["0.weight", "0.bias"]
 
 

@@ -133,3 +133,19 @@ def test_a_verb_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
         main(["trian", "config.py"])
     assert end.value.code == 2
     assert "invalid choice: 'trian'" in capsys.readouterr().err
+
+
+class Odd:
+    """What no checkpoint should hold."""
+
+
+def test_a_checkpoint_is_made_safe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = tmp_path / "old.pth", tmp_path / "new.pth"
+    torch.save({"state_dict": {"weight": torch.ones(2)}, "extra": Odd()}, old)
+    assert main(["import-checkpoint", str(old), str(new)]) == 0
+    said = capsys.readouterr().out
+    assert f"{new} is safe to load" in said
+    assert "test_verbs.Odd" in said
+    assert torch.equal(torch.load(new, weights_only=True)["state_dict"]["weight"], torch.ones(2))
+    assert main(["import-checkpoint", str(tmp_path / "absent.pth"), str(new)]) == 2
+    assert "there is no checkpoint" in capsys.readouterr().err

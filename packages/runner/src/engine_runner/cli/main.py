@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from engine_config import ConfigError
 from engine_registry import RegistryError
 from engine_runner import __version__
-from engine_runner.cli import check, test, train
+from engine_runner.cli import check, import_checkpoint, test, train
 from engine_runner.cli.mistakes import UserMistake, text_of
 
 __all__ = ["main"]
 
-VERBS = (train, test, check)
+VERBS = (train, test, check, import_checkpoint)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb in VERBS:
-        name = verb.__name__.rpartition(".")[2]
+        name = verb.__name__.rpartition(".")[2].replace("_", "-")
         sub = verbs.add_parser(
             name,
             help=verb.HELP,
