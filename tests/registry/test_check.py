@@ -72,6 +72,14 @@ class Beyond(Bare, Saw):
         super(Bare, self).__init__(**kwargs)
 
 
+class SameName(Saw):
+    def __init__(self, **kwargs: Any) -> None:
+        Saw.__init__(self, **kwargs)
+
+
+SameName.__name__ = "Saw"
+
+
 class Elsewhere(Bare):
     def __init__(self, **kwargs: Any) -> None:
         other = Net
@@ -162,6 +170,7 @@ def test_wrongly_typed(more: dict[str, Any], wanted: str) -> None:
         (Twice, {"other", "extra", "width"}, {"depth"}),
         (Direct, {"runner", "teeth"}, {"bare"}),
         (Beyond, {"runner", "teeth"}, {"bare"}),
+        (SameName, {"runner", "teeth"}, {"bare"}),
         (Elsewhere, {"depth", "anything"}, set()),
         (SOURCELESS["Made"], {"anything", "width"}, set()),
         (Keeping, {"kept", "anything", "width"}, set()),

@@ -180,3 +180,11 @@ def test_a_scope_leads_the_search_for_sources_nowhere_else(tmp_path: Path) -> No
     with DefaultScope.overwrite_default_scope(scope), pytest.raises(UnknownNameError) as caught:
         NETS.build({"type": "Secret"})
     assert "private" not in str(caught.value)
+
+
+def test_what_bears_the_name_of_another_is_refused() -> None:
+    def lie() -> None: ...
+
+    lie.__module__, lie.__qualname__ = "collections", "Counter"
+    with restrict("collections"), pytest.raises(RefusedNameError):
+        NETS.build({"type": lie})

@@ -83,9 +83,11 @@ def _target(mro: tuple[type, ...], at: int, target: ast.expr) -> int | None:
             return at + 1
         target = target.args[0]  # super(Base, self) goes to the one after it
     name = getattr(target, "id", None) or getattr(target, "attr", None)
-    place = next((i for i, base in enumerate(mro) if base.__name__ == name), None)
-    after = None if place is None else place + by_super
-    return after if after is not None and after > at else None
+    # A class and its base may bear one name: only forwards, or there would be no end.
+    first = at if by_super else at + 1
+    places = (i for i in range(first, len(mro)) if mro[i].__name__ == name)
+    place = next(places, None)
+    return None if place is None else place + by_super
 
 
 def _takes_any(parameters: list[inspect.Parameter]) -> bool:
