@@ -128,6 +128,8 @@ def _convert(source: IO[bytes], target: IO[bytes]) -> list[str]:
     loaded, names = read_inert(io.BytesIO(source.read()))
     state: Any = plain(loaded)
     write_state(state if isinstance(state, dict) else {"content": state}, target)
+    target.flush()
+    os.fsync(target.fileno())
     return names
 
 

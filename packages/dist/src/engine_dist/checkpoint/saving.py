@@ -61,21 +61,25 @@ def save_checkpoint(
 
 def _save_local(state: Any, path: Path) -> None:
     with replacing(path) as temporary:
-        with open(temporary, "wb") as file:
-            write_state(state, file)
+        # by its name torch writes a file itself; through an object of Python's it takes longer
+        write_state(state, temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
         announce(temporary, path)
 
 
 def write_state(state: Any, file: Any) -> None:
-    """Write a state to an open file, and the file to the disk."""
+    """Write a state to a path or an open file, with the sums that the checksum stands on."""
     crc = serialization.get_crc32_options()
-    serialization.set_crc32_options(True)  # what the checksum stands on
+    serialization.set_crc32_options(True)
     try:
         torch.save(state, file)
+    except RuntimeError as error:
+        if "PytorchStreamWriter" in str(error) or "inline_container" in str(error):
+            raise OSError(f"the checkpoint cannot be written: {error}") from error
+        raise
     finally:
         serialization.set_crc32_options(crc)
-    file.flush()
-    os.fsync(file.fileno())
 
 
 @contextmanager
