@@ -188,3 +188,10 @@ def test_errors_of_a_merge_name_the_place(tmp_path: Path) -> None:
     files = {"c.py": "_base_ = 'b.py'\na = dict(\n    b=dict(c=1))\n", "b.py": "a = dict(b=[1])"}
     with pytest.raises(ConfigTypeError, match=r"c\.py:3: cannot merge a\.b="):
         Config.fromfile(write(tmp_path, files))
+
+
+def test_a_text_that_is_yaml_only_once_it_is_filled(tmp_path: Path) -> None:
+    file = write(tmp_path, {"c.yaml": "{{ $NOT_SET:a }}b: 1\n"})
+    cfg = Config.fromfile(file)
+    assert cfg.to_dict() == {"ab": 1}
+    assert cfg.provenance("ab") == []

@@ -263,7 +263,10 @@ def yaml_places(text: str, file: str) -> dict[Any, Place]:
     import yaml
 
     # JSON may be indented by tabs, which YAML may not; columns stay the same.
-    node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+    try:
+        node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+    except yaml.YAMLError:  # what its holes stand for is YAML, the holes themselves are not
+        return {}
     return (_of_node(node, file, 0) or {}) if node is not None else {}
 
 

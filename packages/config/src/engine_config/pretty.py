@@ -62,6 +62,13 @@ class _Printer:
         if (isinstance(key, str) and key.startswith("__")) or key == "_base_":
             raise ConfigDumpError(f"a config file cannot set the top-level key {key!r}; rename it")
         self.path = [key]
+        if isinstance(value, FunctionType | ModuleType) or (
+            isinstance(value, type) and value.__name__ == key
+        ):  # a file that is read leaves these out: they are its helpers and imports
+            raise ConfigDumpError(
+                f"a config file cannot hold {value!r:.80} as its top-level key {key!r}; put it "
+                f"into a dictionary"
+            )
         self.plain = key in _USED_BUILTINS
         start = f"{key} = " if self.is_name(key) else f"globals()[{self.flat(key, None)}] = "
         return f"{start}{self.full(value, '', len(start))}\n"
