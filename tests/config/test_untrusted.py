@@ -277,8 +277,8 @@ atoms = st.one_of(
 )
 
 
-def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    operators = [
+OPERATORS = st.sampled_from(
+    [
         "+",
         "-",
         "*",
@@ -298,7 +298,9 @@ def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         "<<",
         ">>",
     ]
-    calls = [
+)
+CALLS = st.sampled_from(
+    [
         "len",
         "sum",
         "str",
@@ -314,24 +316,24 @@ def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         "reversed",
         "range",
     ]
+)
+METHODS = st.sampled_from(["split", "get", "count", "join", "format", "index"])
+
+
+def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.builds("[{}, {}]".format, inner, inner),
         st.builds("({}, *{})".format, inner, inner),
         st.builds("{{'k': {}, **{}}}".format, inner, inner),
         st.builds("dict(k={}, l={})".format, inner, inner),
-        st.builds("({} {} {})".format, inner, st.sampled_from(operators), inner),
+        st.builds("({} {} {})".format, inner, OPERATORS, inner),
         st.builds("({} if {} else {})".format, inner, inner, inner),
-        st.builds("{}({})".format, st.sampled_from(calls), inner),
+        st.builds("{}({})".format, CALLS, inner),
         st.builds("[{} for a in {} if {}]".format, inner, inner, inner),
         st.builds("{{a: b for a, b in {}}}".format, inner),
         st.builds("{}[{}]".format, inner, inner),
         st.builds("(not {})".format, inner),
-        st.builds(
-            "{}.{}({})".format,
-            inner,
-            st.sampled_from(["split", "get", "count", "join", "format", "index"]),
-            inner,
-        ),
+        st.builds("{}.{}({})".format, inner, METHODS, inner),
         st.builds("f'{{{}}}'".format, names),
     )
 
