@@ -12,7 +12,7 @@ from typing import Any
 from engine_config.auto_parser import add_arguments
 from engine_config.config_dict import ConfigDict, caller
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
-from engine_config.custom_imports import import_custom, import_listed
+from engine_config.custom_imports import import_custom, import_overridden
 from engine_config.dotted_keys import item_of, known_keys
 from engine_config.errors import ConfigDumpError, ConfigError, ConfigFormatError, ConfigKeyError
 from engine_config.fileio import dump as dump_value
@@ -22,7 +22,7 @@ from engine_config.merge import merge, nested
 from engine_config.origins import Origin
 from engine_config.overrides import CommandLine, apply_to
 from engine_config.pretty import render
-from engine_config.provenance import Record, build, chain_of, is_trusted, mark_new, note_change
+from engine_config.provenance import Record, build, chain_of, mark_new, note_change
 from engine_config.sources import Reader, Source, format_of
 from engine_config.text_diff import unified
 
@@ -323,9 +323,7 @@ class Config(ConfigMapping):
         root, changes = apply_to(self._cfg_dict, overrides, allow_list_keys)
         refuse_reserved(root, None)
         self._take(root, changes)
-        for path, origin in changes:
-            if path[0] == "custom_imports" and is_trusted(root):
-                import_listed(root.get("custom_imports", {}), origin)
+        import_overridden(root, changes)
 
     def _take(self, root: ConfigDict, changes: list[tuple[KeyPath, Origin]]) -> None:
         """Take over changed values, with the places that changed them."""

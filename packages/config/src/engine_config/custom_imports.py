@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from engine_config.config_dict import ConfigDict
 from engine_config.errors import ConfigImportError
 from engine_config.late import Late
+from engine_config.merge import Path
 from engine_config.origins import Origin
+from engine_config.provenance import is_trusted
 from engine_config.sources import Source
 
 if TYPE_CHECKING:
@@ -35,6 +38,13 @@ def import_custom(source: Source, cfg: ConfigDict) -> None:
         return
     origin = setter.locate(("custom_imports",)) if setter is not None else None
     import_listed(cfg["custom_imports"], origin)
+
+
+def import_overridden(root: ConfigDict, changes: Iterable[tuple[Path, Origin]]) -> None:
+    """Import what a trusted config's ``custom_imports`` lists, where a change is of it."""
+    for path, origin in changes:
+        if path[0] == "custom_imports" and is_trusted(root):
+            import_listed(root.get("custom_imports", {}), origin)
 
 
 def import_listed(settings: Any, origin: Origin | None) -> None:

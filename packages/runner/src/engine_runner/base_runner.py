@@ -315,7 +315,8 @@ class BaseRunner:
 
     def _optim_wrapper(self, model: nn.Module) -> Any:
         wrapper = builders.as_optim_wrapper(model, self._phases.optim_wrapper)
-        wrapper.on_scalar = self.message_hub.update_scalar
+        update = self.message_hub.update_scalar
+        wrapper.on_scalar = lambda name, value: update(f"train/{name}", value)
         self._scale_lr(wrapper)
         return wrapper
 
