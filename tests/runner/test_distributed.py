@@ -27,7 +27,9 @@ def train(folder: str) -> tuple[list[list[int]], Tensor, float]:
 
 
 def test_two_processes_end_equal_and_share_the_samples(pool2: ProcessPool, tmp_path: Path) -> None:
-    (seen0, weight0, error0), (seen1, weight1, error1) = pool2.run(train, str(tmp_path))
+    (seen0, weight0, error0), (seen1, weight1, error1) = pool2.run(
+        train, str(tmp_path), timeout=300
+    )
     assert torch.equal(weight0, weight1)
     assert error0 == error1
     assert len(seen0) == len(seen1) == 8
@@ -38,7 +40,7 @@ def test_two_processes_end_equal_and_share_the_samples(pool2: ProcessPool, tmp_p
 
 
 def test_the_same_global_batches_on_one_process(pool2: ProcessPool, tmp_path: Path) -> None:
-    (_, weight, error), _ = pool2.run(train, str(tmp_path / "two"))
+    (_, weight, error), _ = pool2.run(train, str(tmp_path / "two"), timeout=300)
     cfg = run_cfg(tmp_path / "one")
     cfg["train_dataloader"]["batch_size"] = 6
     runner = Runner(**cfg)
@@ -57,12 +59,12 @@ def resume_with_other_data(folder: str) -> int:
 def test_going_on_with_two_processes_from_one(pool2: ProcessPool, tmp_path: Path) -> None:
     Runner(**run_cfg(tmp_path, train_cfg={"max_epochs": 2})).train()
     # two epochs of 3 iterations alone, then two of 2 iterations on two processes
-    assert pool2.run(resume_with_other_data, str(tmp_path)) == [10, 10]
+    assert pool2.run(resume_with_other_data, str(tmp_path), timeout=300) == [10, 10]
 
 
 def test_one_folder_for_one_run(pool2: ProcessPool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        pool2.run(train, folder)
+        pool2.run(train, folder, timeout=300)
         (log,) = Path(folder).glob("*/*.log")
         assert log.with_suffix("").name == log.parent.name
         assert len(list(Path(folder).glob("epoch_*.pth"))) == 4

@@ -127,7 +127,7 @@ def test_nor_does_what_wraps_the_model(pool2: ProcessPool, tmp_path: Path, tripw
     cfg = config(tmp_path, PLACES["model_wrapper_cfg"], tripwire, trusted=False)
     cfg.launcher = "pytorch"
     cfg.dump(str(tmp_path / "pytorch.py"))
-    for told in pool2.run(wrap, str(tmp_path / "pytorch.py")):
+    for told in pool2.run(wrap, str(tmp_path / "pytorch.py"), timeout=300):
         assert f"{tripwire!r} is refused" in told
 
 
