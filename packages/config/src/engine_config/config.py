@@ -345,8 +345,6 @@ class Config(ConfigMapping):
             return {**self.__dict__["_imported"], **values}
         return values
 
-    # ------------------------------------------------------------------------ copying
-
     def copy(self) -> Config:
         """Return a config of its own that shares the nested values."""
         return self.__copy__()
