@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from engine_dataset.iterable import SplitStream, is_stream
 from engine_dataset.seeding import SeededSamples, WithEpochs, draws_nothing, worker_init_fn
 from engine_dist import get_rank, get_world_size
-from engine_registry import DATA_SAMPLERS, DATASETS, FUNCTIONS
+from engine_registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, guard
 
 __all__ = ["build_dataloader", "get_loader_state", "set_loader_state"]
 
@@ -112,7 +112,8 @@ def build_dataloader(
     batches = settings.pop("num_batch_per_epoch", num_batch_per_epoch)
     _check(settings)
     own_seed = None if seed is None else seed + (get_rank() if diff_rank_seed else 0)
-    return _loader(settings, seed, own_seed, batches)
+    with guard(value):
+        return _loader(settings, seed, own_seed, batches)
 
 
 def _loader(

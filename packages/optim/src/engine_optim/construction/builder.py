@@ -10,7 +10,7 @@ from torch import nn
 
 from engine_optim.construction import third_party
 from engine_optim.wrappers import BaseOptimWrapper
-from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
+from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS, guard
 
 __all__ = ["build_optim_wrapper", "torch_optimizers"]
 
@@ -52,6 +52,8 @@ def build_optim_wrapper(model: nn.Module, cfg: Mapping[str, Any]) -> BaseOptimWr
     ------
     TypeError
         If ``cfg`` is no mapping.
+    RefusedNameError
+        If ``cfg`` is not trusted and names what is not registered.
     """
     if not isinstance(cfg, Mapping):
         raise TypeError(
@@ -59,12 +61,13 @@ def build_optim_wrapper(model: nn.Module, cfg: Mapping[str, Any]) -> BaseOptimWr
             f"'optimizer', got {type(cfg).__name__}"
         )
     settings = dict(cfg.items())
-    constructor: Any = OPTIM_WRAPPER_CONSTRUCTORS.build(
-        {
-            "type": settings.pop("constructor", "DefaultOptimWrapperConstructor"),
-            "paramwise_cfg": settings.pop("paramwise_cfg", None),
-            "optim_wrapper_cfg": settings,
-        }
-    )
-    wrapper: BaseOptimWrapper = constructor(model)
+    with guard(cfg):
+        constructor: Any = OPTIM_WRAPPER_CONSTRUCTORS.build(
+            {
+                "type": settings.pop("constructor", "DefaultOptimWrapperConstructor"),
+                "paramwise_cfg": settings.pop("paramwise_cfg", None),
+                "optim_wrapper_cfg": settings,
+            }
+        )
+        wrapper: BaseOptimWrapper = constructor(model)
     return wrapper

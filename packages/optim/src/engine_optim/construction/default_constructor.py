@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import Any, TypeVar
 
 from torch import nn
@@ -81,7 +82,8 @@ class DefaultOptimWrapperConstructor:
                 "optim_wrapper needs 'optimizer', a config with 'type', got "
                 f"{optim_wrapper_cfg.get('optimizer')!r}"
             )
-        self.optimizer_cfg = dict(optim_wrapper_cfg["optimizer"].items())
+        # a copy knows, as the original, where it was written
+        self.optimizer_cfg: Any = copy(optim_wrapper_cfg["optimizer"])
         self.optim_wrapper_cfg = {
             "type": "OptimWrapper",
             **{key: value for key, value in optim_wrapper_cfg.items() if key != "optimizer"},
