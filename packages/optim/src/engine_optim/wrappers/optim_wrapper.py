@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ from engine_registry import OPTIM_WRAPPERS
 __all__ = ["OptimWrapper"]
 
 logger = logging.getLogger("engine.optim")
+# one for every iteration: it holds nothing
+_NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -158,17 +160,17 @@ class OptimWrapper(BaseOptimWrapper):
             self.report("grad_norm", norm)
         return norm
 
-    @contextmanager
-    def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
+    def optim_context(self, model: torch.nn.Module) -> AbstractContextManager[None]:
         """Run the forward pass in it: gradients are exchanged only when a step follows.
 
         It knows modules with ``no_sync`` (DDP and its kin) and FSDP2's.
         """
         self.watch(model)
         self.train()
-        if self._accumulative_counts == 1:
-            yield
-            return
+        return _NOTHING if self._accumulative_counts == 1 else self._accumulating(model)
+
+    @contextmanager
+    def _accumulating(self, model: torch.nn.Module) -> Iterator[None]:
         sync = self.should_sync()
         set_sync = getattr(model, "set_requires_gradient_sync", None)
         if set_sync is not None:  # must outlast the context: read during the backward pass

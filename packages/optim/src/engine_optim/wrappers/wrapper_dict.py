@@ -75,7 +75,7 @@ class OptimWrapperDict(OptimWrapper):
         """Refuse: call it of one of the wrappers."""
         self._refuse("step")
 
-    def optim_context(  # type: ignore[override]  # of one by name
+    def optim_context(
         self, model: torch.nn.Module, name: str | None = None
     ) -> AbstractContextManager[None]:
         """Return the context of the wrapper of that name; without one, refuse."""

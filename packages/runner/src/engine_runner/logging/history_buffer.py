@@ -239,7 +239,8 @@ def _scalar(value: object) -> float | Tensor:
     """Check a value that is not exactly a float; a tensor is copied where it lies."""
     if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
         # A copy: the caller may write to the tensor, or it may be a view that keeps a large one.
-        return value.detach().clone().reshape(())
+        kept = value.detach().clone()
+        return kept if kept.ndim == 0 else kept.reshape(())
     if isinstance(value, np.generic | np.ndarray) and value.size == 1:
         value = value.item()
     if isinstance(value, int | float):
