@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import time
+from typing import Any
 
 import pytest
+from torch.utils.data import DataLoader
 
 import engine_dist as dist
 from engine_dist.testing import ProcessPool, RankError, run_processes
@@ -69,3 +72,14 @@ def test_new_processes_for_one_job() -> None:
     assert run_processes(dist.get_world_size, 1) == [1]
     with pytest.raises(ValueError, match="world_size must be at least 1"):
         ProcessPool(0)
+
+
+def read_by_workers() -> int:
+    data: Any = list(range(8))  # torch takes a list for a dataset
+    return sum(len(batch) for batch in DataLoader(data, batch_size=2, num_workers=2))
+
+
+def test_a_rank_starts_processes_as_a_program_does(pool2: ProcessPool) -> None:
+    default = multiprocessing.get_all_start_methods()[0]
+    assert pool2.run(multiprocessing.get_start_method) == [default, default]
+    assert pool2.run(read_by_workers) == [8, 8]

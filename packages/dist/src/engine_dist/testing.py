@@ -223,6 +223,8 @@ def run_processes(
 def _serve(rank: int, world_size: int, connection: Connection, dump: Path) -> None:
     """Run jobs until the other end of the connection closes."""
     torch.set_num_threads(1)  # the ranks share the machine's cores
+    # a rank starts its own processes, such as a loader's workers, as a program by itself would
+    multiprocessing.set_start_method(None, force=True)
     with open(dump, "w", encoding="utf-8") as file:
         faulthandler.register(SIGUSR1, file, all_threads=True)
         connection.send_bytes(pickle.dumps((True, None)))

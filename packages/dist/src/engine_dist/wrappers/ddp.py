@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,10 @@ class MMDistributedDataParallel(DistributedDataParallel):
     def __init__(
         self, module: nn.Module, detect_anomalous_params: bool = False, **kwargs: Any
     ) -> None:
-        super().__init__(module=module, **kwargs)
+        with warnings.catch_warnings():
+            # torch 2.13 names a successor that it does not have in full yet
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is dep", FutureWarning)
+            super().__init__(module=module, **kwargs)
         self.detect_anomalous_params = detect_anomalous_params
 
     def train_step(self, data: Any, optim_wrapper: OptimizerUpdater) -> Mapping[str, Tensor]:
