@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import collections.abc as abc
-import inspect
 import numbers
 import os
 import types
 import typing
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 from engine_config import LazyAttr, LazyObject
+from engine_config.late import Late
 
 from .build import raw_items
+
+if TYPE_CHECKING:
+    import inspect
+else:
+    inspect = Late("inspect")
 
 _LISTS: frozenset[Any] = frozenset(
     (list, tuple, set, frozenset, abc.Sequence, abc.Iterable, abc.Collection, abc.MutableSequence)

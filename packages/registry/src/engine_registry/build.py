@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from engine_config import Config, ConfigDict, LazyAttr, LazyObject, is_trusted
+from engine_config.late import Late
 
 from .imports import import_path
 from .places import add_note, config_place
 from .trust import allowed, guard, untrusted
+
+if TYPE_CHECKING:
+    import inspect
+else:
+    inspect = Late("inspect")
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -159,7 +164,7 @@ def annotate(error: Exception, kind: Any, registry: Registry[Any], node: object)
 
 def is_class_or_function(value: object) -> bool:
     """Tell whether a config's ``type`` may be this object."""
-    return inspect.isclass(value) or inspect.isroutine(value) or isinstance(value, partial)
+    return isinstance(value, type) or inspect.isroutine(value) or isinstance(value, partial)
 
 
 def build_model_from_cfg(

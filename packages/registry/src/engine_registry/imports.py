@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 import sys
 from functools import cache
+from typing import TYPE_CHECKING
 
-logger = logging.getLogger("engine.registry")
+from engine_config.late import Late
+
+if TYPE_CHECKING:
+    import logging
+else:
+    logging = Late("logging")
+
 
 ENTRY_POINT_GROUP = "engine.registry"
 # Packages such as torch, which full import paths name again and again.
@@ -82,5 +88,7 @@ def entry_points() -> dict[str, tuple[str, ...]]:
         if all(part.isidentifier() for part in module.split(".")):
             modules[point.name] = (*modules.get(point.name, ()), module)
         else:
-            logger.warning("the entry point %r names no module and is left out", point)
+            logging.getLogger("engine.registry").warning(
+                "the entry point %r names no module and is left out", point
+            )
     return modules

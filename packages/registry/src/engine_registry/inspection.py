@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
-import inspect
-import json
-import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine_config.late import Late
 
 from . import roots
 from .places import source_place
@@ -16,7 +13,18 @@ from .registry import Registry
 from .search import holds
 from .suggestions import unknown
 
-logger = logging.getLogger("engine.registry")
+if TYPE_CHECKING:
+    import datetime
+    import inspect
+    import json
+    import logging
+else:
+    datetime, inspect, json, logging = (
+        Late("datetime"),
+        Late("inspect"),
+        Late("json"),
+        Late("logging"),
+    )
 
 
 def traverse_registry_tree(registry: Registry[Any], verbose: bool = True) -> list[dict[str, Any]]:
@@ -37,7 +45,9 @@ def traverse_registry_tree(registry: Registry[Any], verbose: bool = True) -> lis
             entry[member.name] = names
         found.append(entry)
         if verbose:
-            logger.info("%d names in %s's registry %r", len(names), member.scope, member.name)
+            logging.getLogger("engine.registry").info(
+                "%d names in %s's registry %r", len(names), member.scope, member.name
+            )
     return found
 
 
@@ -65,12 +75,11 @@ def count_registered_modules(
     if save_path is not None:
         file = Path(save_path) / "modules_statistic_results.json"
         file.write_text(json.dumps(result, indent=2), encoding="utf-8")
-        logger.info("written to %s", file)
+        logging.getLogger("engine.registry").info("written to %s", file)
     return result
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """What a name stands for.
 
     Attributes

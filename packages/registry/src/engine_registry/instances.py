@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 import warnings
 from collections import OrderedDict
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine_config.late import Late
+
+if TYPE_CHECKING:
+    import inspect
+else:
+    inspect = Late("inspect")
 
 M = TypeVar("M", bound="ManagerMixin")
 
@@ -26,12 +32,22 @@ class ManagerMeta(type):
     def __init__(cls, *args: Any) -> None:
         cls._instance_dict = OrderedDict()
         cls._instance_lock = threading.RLock()
-        if "name" not in inspect.signature(cls).parameters:
+        if not _takes_name(cls):
             raise TypeError(
                 f"{cls.__module__}.{cls.__qualname__}.__init__ has no parameter 'name', by which "
                 "its instances are known; add name: str = '' and pass it to super().__init__"
             )
         super().__init__(*args)
+
+
+def _takes_name(cls: type) -> bool:
+    code = getattr(cls.__init__, "__code__", None)  # type: ignore[misc]  # of this very class
+    if (
+        code is not None
+        and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    ):
+        return True  # without the import of inspect
+    return "name" in inspect.signature(cls).parameters
 
 
 class ManagerMixin(metaclass=ManagerMeta):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine_config import origin_of, path_of
+from engine_config.late import Late
 
-logger = logging.getLogger("engine.registry")
+if TYPE_CHECKING:
+    import inspect
+    import logging
+else:
+    inspect, logging = Late("inspect"), Late("logging")
 
 
 def config_place(node: object, key: str | None = None) -> str:
@@ -39,4 +42,4 @@ def add_note(error: BaseException, note: str) -> None:
         error.add_note(note)
     else:
         error.__notes__ = [*getattr(error, "__notes__", []), note]  # type: ignore[attr-defined,unused-ignore]  # new in 3.11
-        logger.error("%s %s", type(error).__name__, note)
+        logging.getLogger("engine.registry").error("%s %s", type(error).__name__, note)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from engine_config.late import Late
 
 from .errors import DuplicateNameError
 
 if TYPE_CHECKING:
+    import logging
+else:
+    logging = Late("logging")
+
+if TYPE_CHECKING:
     from .registry import Registry
 
-logger = logging.getLogger("engine.registry")
 
 OWN_PACKAGES = frozenset(
     f"engine_{name}"
@@ -35,7 +40,7 @@ def gives_way(registry: Registry[Any], name: str, module: Callable[..., Any], pl
             f"{registry.scope!r}): {known!r} at {where}; {module!r} at {place} needs another "
             "name, or force=True to replace it"
         )
-    logger.warning(
+    logging.getLogger("engine.registry").warning(
         "registry %r: %r at %s and %r at %s are both called %r; the one that does not come with "
         "the engine stands",
         *(registry.name, known, where, module, place, name),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType, MappingProxyType
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+
+from engine_config.late import Late
 
 from .build import build_from_cfg, is_class_or_function, make
 from .imports import import_if_there
@@ -22,7 +23,11 @@ from .table import render
 from .trees import trees
 from .trust import allowed
 
-logger = logging.getLogger("engine.registry")
+if TYPE_CHECKING:
+    import logging
+else:
+    logging = Late("logging")
+
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
@@ -253,7 +258,9 @@ class Registry(Generic[T]):
         """Import the modules that register this registry's components, once."""
         for location in self._pending:
             if not import_if_there(location):
-                logger.debug("registry %s: %s is not installed", self._name, location)
+                logging.getLogger("engine.registry").debug(
+                    "registry %s: %s is not installed", self._name, location
+                )
         self._pending = ()
 
     def get(self, key: str | Callable[..., T]) -> Callable[..., T] | None:
@@ -283,7 +290,7 @@ class Registry(Generic[T]):
         with DefaultScope.overwrite_default_scope(scope):
             found = in_scope(self, scope)
             if scope is not None and found.scope != canonical(scope):
-                logger.warning(
+                logging.getLogger("engine.registry").warning(
                     "no package registers components of scope %r in registry %r: names are "
                     "looked for in scope %r",
                     scope,

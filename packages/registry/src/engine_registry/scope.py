@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from engine_config.late import Late
 
 from .instances import ManagerMixin
 
-logger = logging.getLogger("engine.registry")
+if TYPE_CHECKING:
+    import logging
+else:
+    logging = Late("logging")
+
 
 ROOT_SCOPE = "engine"
 # Configs written for MMEngine name the root so.
@@ -92,5 +97,7 @@ def init_default_scope(scope: str) -> None:
     if current is not None and current.scope_name == scope:
         return
     if current is not None:
-        logger.info("the default scope %r gives way to %r", current.scope_name, scope)
+        logging.getLogger("engine.registry").info(
+            "the default scope %r gives way to %r", current.scope_name, scope
+        )
     DefaultScope.get_instance(f"{scope}-{next(_count)}", scope_name=scope)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from engine_config.late import Late
 
 from .errors import UnknownNameError
 from .imports import ENTRY_POINT_GROUP, entry_points
@@ -13,6 +14,11 @@ from .scope import DefaultScope
 from .search import chain, in_scope
 from .sources import Definition, find_definitions
 from .trees import trees
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = Late("difflib")
 
 if TYPE_CHECKING:
     from .registry import Registry
