@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import subprocess
 import sys
@@ -23,32 +24,50 @@ def state() -> dict[str, object]:
     return {"state_dict": {f"layer{i}": torch.rand(MEGABYTES * 2500) for i in range(100)}}
 
 
+def anew(save: Callable[[Path], object], name: str) -> Callable[[], None]:
+    """Save to a new file and remove the one before, as a run does that keeps its last checkpoint.
+
+    A file that is written again in place costs the disk less: its blocks are there already.
+    """
+    files = (Path(_folder.name, f"{name}_{number}.pth") for number in itertools.count())
+    last = next(files)
+
+    def work() -> None:
+        nonlocal last
+        new = next(files)
+        save(new)
+        last.unlink(missing_ok=True)
+        last = new
+
+    return work
+
+
 def make_torch() -> Callable[[], None]:
     """``torch.save`` to a path, and its bytes to the disk."""
     import torch
 
-    held, path = state(), Path(_folder.name, "torch.pth")
+    held = state()
 
-    def save() -> None:
+    def save(path: Path) -> None:
         torch.save(held, path)
         with open(path, "rb") as file:
             os.fsync(file.fileno())
 
-    return save
+    return anew(save, "torch")
 
 
 def make_ours() -> Callable[[], None]:
     """``save_checkpoint``."""
     save_checkpoint = importlib.import_module("engine_dist.checkpoint").save_checkpoint
-    held, path = state(), Path(_folder.name, "ours.pth")
-    return lambda: save_checkpoint(held, path)
+    held = state()
+    return anew(lambda path: save_checkpoint(held, path), "ours")
 
 
 def make_mmengine() -> Callable[[], None]:
     """MMEngine's, which writes to the page cache only."""
     save_checkpoint = importlib.import_module("mmengine.runner.checkpoint").save_checkpoint
-    held, path = state(), str(Path(_folder.name, "mmengine.pth"))
-    return lambda: save_checkpoint(held, path)
+    held = state()
+    return anew(lambda path: save_checkpoint(held, str(path)), "mmengine")
 
 
 def peak(factory: str, python: str) -> str:
