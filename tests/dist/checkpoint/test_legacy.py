@@ -47,6 +47,17 @@ def test_a_runners_checkpoint(name: str, trusted: bool) -> None:
     assert hub["resumed_keys"]["train/lr"] is True
 
 
+@pytest.mark.parametrize("version", ["0.7.0", "0.8.4", "0.9.1"])
+def test_a_checkpoint_of_an_older_runner(version: str) -> None:
+    loaded = load_checkpoint_file(ASSETS / f"mmengine-{version}.pth")
+    assert loaded["meta"]["mmengine_version"] == version
+    assert (loaded["meta"]["epoch"], loaded["meta"]["iter"]) == (2, 4)
+    assert torch.equal(loaded["state_dict"]["weight"], torch.arange(6.0).view(2, 3))
+    assert loaded["message_hub"]["log_scalars"]["train/loss"].log_history.tolist() == [1.0] * 4
+    assert loaded["optimizer"]["param_groups"][0]["momentum"] == 0.9
+    assert len(loaded["param_schedulers"]) == 1
+
+
 def test_a_config_is_a_config() -> None:
     config = load_checkpoint_file(ASSETS / "mmengine-0.10.7.pth")["config"]
     assert type(config) is ConfigDict

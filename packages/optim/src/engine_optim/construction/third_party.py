@@ -37,8 +37,7 @@ LIBRARIES: dict[str, tuple[str, list[str]]] = {
     "dadaptation": (
         "dadaptation",
         [
-            "DAdaptAdaGrad", "DAdaptAdam", "DAdaptAdan", "DAdaptAdanIP", "DAdaptLion",
-            "DAdaptSGD",
+            "DAdaptAdaGrad", "DAdaptAdam", "DAdaptAdan", "DAdaptLion", "DAdaptSGD",
         ],
     ),
     "bitsandbytes": ("bitsandbytes.optim", _bitsandbytes()),
