@@ -85,3 +85,14 @@ def test_other_schedules_than_the_checkpoint_holds(tmp_path: Path) -> None:
     Runner(**run_cfg(tmp_path)).train()
     with pytest.raises(ValueError, match="1 parameter schedulers and this run has 0"):
         Runner(**run_cfg(tmp_path, resume=True, param_scheduler=None)).train()
+
+
+def test_the_newest_checkpoint_is_cut_off(tmp_path: Path) -> None:
+    Runner(**run_cfg(tmp_path)).train()
+    newest = tmp_path / "epoch_4.pth"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    resumed = Runner(**run_cfg(tmp_path, resume=True, log_level="WARNING"))
+    resumed.train()
+    assert resumed.iter == 12
+    assert torch.load(newest, weights_only=True)["meta"]["iter"] == 12
+    assert "going on from the newest whole checkpoint" in Path(resumed.logger.log_file).read_text()  # type: ignore[arg-type]  # the main process writes one

@@ -28,6 +28,7 @@ from engine_dist.checkpoint import (
     load_checkpoint_file,
     load_state_dict,
     save_checkpoint,
+    verify_checkpoint,
     weights_to_cpu,
 )
 
@@ -60,6 +61,17 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
         save_checkpoint({"a": lambda: None}, path)
     assert load_checkpoint_file(path)["meta"] == {"iter": 3}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pth", "a.pth.sum"]
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.99])
+def test_a_damaged_file_is_written_over(part: float, tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    save_checkpoint(STATE, path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    save_checkpoint(STATE, path)
+    verify_checkpoint(path)
+    assert load_checkpoint_file(path)["meta"] == {"iter": 3}
 
 
 WRITER = """

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,12 @@ def announce(content: Path, path: Path) -> None:
     """Note the checksum of a file that is about to take a checkpoint's place.
 
     The checksum of the file that is there stays too: at whatever moment the process dies, the
-    file in place is one of the two.
+    file in place is one of the two.  A damaged one, as a crash may leave, has none to keep.
     """
     known = [_describe(content)]
     if path.is_file() and is_archive(path):
-        known.append(_describe(path))
+        with suppress(CorruptCheckpointError):
+            known.append(_describe(path))
     write_durably(sum_file(path), json.dumps({"one-of": known}).encode())
 
 
