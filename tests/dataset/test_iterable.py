@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
+import numpy as np
 import pytest
-from torch.utils.data import IterableDataset
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
 
 from engine_dataset import build_dataloader, get_loader_state, set_loader_state
 from engine_dist.testing import ProcessPool
+from tests.dataset.samples import draw
 
 
 class Stream(IterableDataset[int]):
@@ -49,28 +53,66 @@ def read(cfg: dict[str, Any]) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", [Stream, Sized, Plain])
-@pytest.mark.parametrize("workers", [0, 1, 2])
-def test_workers_share_it(kind: type, workers: int) -> None:
-    found = read(config(kind, num_workers=workers))
-    assert sorted(found) == list(range(23))
-    if workers < 2:
-        assert found == list(range(23))
+def test_batches_are_those_of_one_process_whatever_the_workers(kind: type) -> None:
+    expected = [list(range(i, min(i + 2, 23))) for i in range(0, 23, 2)]
+    for workers in (0, 1, 2):
+        assert list(build_dataloader(config(kind, num_workers=workers), seed=1)) == expected
+    unbatched = {**config(kind, num_workers=2, batch_size=None), "collate_fn": None}
+    assert list(build_dataloader(unbatched)) == list(range(23))
+
+
+class SplitByWorker(Stream):
+    """Leaves to each worker its share, as torch's documentation shows it."""
+
+    def __iter__(self) -> Iterator[int]:
+        info = get_worker_info()
+        first, step = (0, 1) if info is None else (info.id, info.num_workers)
+        yield from range(first, self.size, step)
+
+
+class SplitAtOnce(SplitByWorker):
+    """Asks for the worker before the first sample is wanted."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(list(super().__iter__()))
+
+
+@pytest.mark.parametrize("kind", [SplitByWorker, SplitAtOnce])
+def test_a_stream_that_splits_itself_over_workers_is_split_once(kind: type) -> None:
+    loader = build_dataloader(config(kind, num_workers=2, collate_fn=with_worker))
+    batches = list(loader)
+    assert list(chain(*(batch for _, batch in batches))) == list(range(23))
+    assert {worker for worker, _ in batches} == {0, 1}
+
+
+def with_worker(samples: list[int]) -> tuple[int, list[int]]:
+    info = get_worker_info()
+    assert info is not None
+    return info.id, samples
 
 
 @pytest.mark.parametrize("size", [0, 1, 23])
-def test_ranks_share_it(pool2: ProcessPool, size: int) -> None:
-    parts = pool2.run(read, config(size=size))
-    assert sorted(parts[0] + parts[1]) == list(range(size))
-    assert len(parts[0]) - len(parts[1]) in (0, 1)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ranks_share_it(pool2: ProcessPool, size: int, workers: int) -> None:
+    parts = pool2.run(read, config(size=size, num_workers=workers))
+    assert parts == [list(range(0, size, 2)), list(range(1, size, 2))]
 
 
-def test_workers_of_several_ranks_share_it() -> None:
-    found: list[int] = []
-    for rank in range(3):
-        loader = build_dataloader(config(num_workers=2))
-        loader.dataset.rank, loader.dataset.world_size = rank, 3  # as in a world of three
-        found += chain.from_iterable(loader)
-    assert sorted(found) == list(range(23))
+@pytest.mark.parametrize("size", [0, 1, 4, 5, 23])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_in_training_every_rank_has_as_many_batches(
+    pool2: ProcessPool, size: int, drop_last: bool
+) -> None:
+    cfg = config(Sized, size=size, drop_last=drop_last)
+    one, other = pool2.run(even, cfg)
+    assert one[0] == other[0] == len(one[1]) == len(other[1])
+    used = size // 4 * 4 if drop_last else size // 2 * 2
+    assert sorted(chain(*one[1], *other[1])) == list(range(used))
+
+
+def even(cfg: dict[str, Any]) -> tuple[int, list[list[int]]]:
+    loader = build_dataloader(cfg, even=not cfg["drop_last"])
+    return len(loader), list(loader)
 
 
 def lengths() -> int:
@@ -82,6 +124,8 @@ def test_lengths(pool2: ProcessPool) -> None:
     assert pool2.run(lengths) == [12, 11]
     with pytest.raises(TypeError, match="len"):
         len(build_dataloader(config(Stream)))
+    cut = build_dataloader(config(Stream, num_batch_per_epoch=5))
+    assert len(cut) == len(list(cut)) == 5
 
 
 def test_what_the_stream_says_of_itself_is_reached() -> None:
@@ -97,12 +141,12 @@ def test_an_order_is_refused(name: str) -> None:
         build_dataloader({**config(), name: value})
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("persistent", [False, True])
+# ------------------------------------------------------------------------ position
+
+
+@pytest.mark.parametrize(("workers", "persistent"), [(0, False), (2, False), (2, True)])
 @pytest.mark.parametrize("consumed", [1, 4])
 def test_a_pass_goes_on_where_it_stood(workers: int, persistent: bool, consumed: int) -> None:
-    if persistent and not workers:
-        pytest.skip("there is no worker to persist")
     cfg = config(num_workers=workers, persistent_workers=persistent)
     whole = list(build_dataloader(cfg))
     loader = build_dataloader(cfg)
@@ -116,16 +160,191 @@ def test_a_pass_goes_on_where_it_stood(workers: int, persistent: bool, consumed:
     # and a second time, in the same pass
     third = build_dataloader(cfg)
     assert set_loader_state(third, get_loader_state(again, consumed=1)) == consumed + 1
-    rest = list(third)
-    assert sorted(chain(*whole[: consumed + 1], *rest)) == list(range(23))
-    assert get_loader_state(third, consumed=0)["stream"]["batches"] == 0
-    assert sorted(chain(*third)) == list(range(23))  # the next pass is whole
+    assert list(third) == whole[consumed + 1 :]
+    assert get_loader_state(third, consumed=0)["sampler"] == {
+        "epoch": 1, "position": 0, "source": None
+    }  # fmt: skip
+    assert list(third) == whole  # the next pass
+    # also where workers have been at work for long
+    set_loader_state(third, state)
+    assert list(third) == whole[consumed:]
 
 
-def test_another_layout_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
-    loader = build_dataloader(config())
-    next(iter(loader))
-    other = build_dataloader(config(batch_size=4))
-    assert set_loader_state(other, get_loader_state(loader, consumed=1)) == 0
-    assert "it begins anew" in caplog.text
-    assert len(list(chain(*other))) == 23
+def some(
+    cfg: dict[str, Any], state: dict[str, Any] | None, batches: int | None
+) -> tuple[list[int], dict[str, Any]]:
+    """Read so many batches, or the rest, from a position; return them and the position then."""
+    loader = build_dataloader(cfg, seed=3)
+    if state is not None:
+        set_loader_state(loader, state)
+    found = list(islice(loader, batches))
+    return list(chain(*found)), get_loader_state(loader, consumed=len(found))
+
+
+@pytest.mark.parametrize("workers", [(0, 2), (2, 0), (2, 1)])
+def test_the_rest_is_read_on_other_ranks_and_workers(
+    pool2: ProcessPool, workers: tuple[int, int]
+) -> None:
+    before, after = (config(num_workers=number) for number in workers)
+    after["batch_size"] = 3
+    # two processes read three batches of two each, one the rest
+    (one, state), (other, same) = pool2.run(some, before, None, 3)
+    assert state == same
+    assert sorted(one + other) == list(range(12))
+    assert some(after, state, None)[0] == list(range(12, 23))
+    # and the other way round
+    taken, state = some(before, None, 3)
+    assert taken == list(range(6))
+    (one, _), (other, _) = pool2.run(some, after, state, None)
+    assert sorted(one + other) == list(range(6, 23))
+
+
+class Counted(Stream):
+    """Has a state, and notes what it reads."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.at = 0
+        self.read: list[int] = []
+
+    def __iter__(self) -> Iterator[int]:
+        while self.at < self.size:
+            self.at += 1
+            self.read.append(self.at - 1)
+            yield self.at - 1
+        self.at = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"at": self.at}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.at = state["at"]
+
+
+class Count:
+    """An iterator with a state."""
+
+    def __init__(self, size: int, read: list[int]) -> None:
+        self.size = size
+        self.at = 0
+        self.read = read
+
+    def __iter__(self) -> Count:
+        return self
+
+    def __next__(self) -> int:
+        if self.at == self.size:
+            raise StopIteration
+        self.at += 1
+        self.read.append(self.at - 1)
+        return self.at - 1
+
+    state_dict = Counted.state_dict
+    load_state_dict = Counted.load_state_dict
+
+
+class CountedByIterator(Plain):
+    """Gives iterators that have a state."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.read: list[int] = []
+
+    def __iter__(self) -> Iterator[int]:
+        return Count(self.size, self.read)
+
+
+@pytest.mark.parametrize("kind", [Counted, CountedByIterator])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stream_with_a_state_is_not_read_again(
+    pool2: ProcessPool, kind: type, workers: int
+) -> None:
+    cfg = config(kind, num_workers=workers)
+    parts = pool2.run(some, cfg, None, 3)
+    state = parts[0][1]
+    assert state["sampler"] == {"epoch": 0, "position": 12, "source": {"at": 12}}
+    again = build_dataloader(config(kind))
+    assert set_loader_state(again, state) == 6
+    assert get_loader_state(again, consumed=0) == {**state, "consumed": 0}
+    assert list(chain(*again)) == again.dataset.read == list(range(12, 23))
+    assert list(chain(*again)) == list(range(23))
+    rest = pool2.run(some, cfg, state, None)
+    assert sorted(rest[0][0] + rest[1][0]) == list(range(12, 23))
+
+
+def test_a_state_of_other_batches_than_those_consumed_is_not_saved() -> None:
+    loader = build_dataloader(config(Counted))
+    batches = iter(loader)
+    next(batches), next(batches)  # one of them was fetched ahead
+    state = get_loader_state(loader, consumed=1)
+    assert state["sampler"] == {"epoch": 0, "position": 2, "source": None}
+    assert some(config(Counted), state, None)[0] == list(range(2, 23))
+
+
+# ------------------------------------------------------------------ random numbers
+
+
+class Shuffled(Stream):
+    """Gives its numbers in an order that it draws, and draws on while it gives them."""
+
+    def __iter__(self) -> Iterator[Any]:
+        order = list(range(self.size))
+        random.shuffle(order)
+        for number in order:
+            yield number, draw()
+
+
+def passes(cfg: dict[str, Any], number: int = 1) -> list[Any]:
+    loader = build_dataloader(cfg, seed=3)
+    return [list(chain(*loader)) for _ in range(number)]
+
+
+def test_a_stream_that_draws_is_the_same_for_all(pool2: ProcessPool) -> None:
+    cfg = config(Shuffled)
+    first, second = passes(cfg, 2)
+    assert sorted(number for number, _ in first) == list(range(23))
+    assert [number for number, _ in first] != [number for number, _ in second]
+    for workers in (0, 2):
+        again = config(Shuffled, num_workers=workers)
+        assert passes(again, 2) == [first, second]
+        assert pool2.run(passes, again) == [[first[::2]], [first[1::2]]]
+        taken, state = some(again, None, 4)
+        torch.rand(3)
+        assert taken + some(again, state, None)[0] == first
+    assert passes(config(Shuffled, num_workers=2, persistent_workers=True), 2) == [first, second]
+
+
+def test_the_models_random_numbers_are_left_alone() -> None:
+    found = []
+    for read in (False, True):
+        loader = iter(build_dataloader(config(Shuffled), seed=3))
+        random.seed(1)
+        np.random.seed(1)  # noqa: NPY002  # the old generator is the one at stake
+        torch.manual_seed(1)
+        if read:
+            next(loader)
+        found.append(draw())
+        if read:
+            next(loader)
+        found.append(draw())
+    assert found[:2] == found[2:]
+
+
+class Epochs(Stream):
+    """Is told its epoch."""
+
+    epoch = -1
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([self.epoch])
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"num_workers": 1}, {"num_workers": 1, "persistent_workers": True}]
+)
+def test_a_stream_is_told_the_number_of_its_pass(settings: dict[str, Any]) -> None:
+    loader = build_dataloader(config(Epochs, **settings))
+    assert [list(loader) for _ in range(3)] == [[[0]], [[1]], [[2]]]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import ConcatDataset as TorchConcat
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, get_worker_info
 
 from engine_dataset import (
     ConcatDataset,
@@ -122,10 +123,20 @@ def test_where_nothing_is_drawn_it_is_torchs_own() -> None:
         def prepare_data(self, idx: int) -> Any:
             return idx
 
+    class Quiet(Own):
+        draws_nothing = True  # type: ignore[assignment]  # an attribute says it as well
+
+    class Same(Draw):
+        draws_nothing = True
+
+    tensors = TensorDataset(torch.arange(4))
     kinds: dict[bool, list[Any]] = {
-        True: [plain, ConcatDataset([plain, plain]), RepeatDataset(plain, 2)],
-        False: [Own(), Numbers(pipeline=[Draw()]), ConcatDataset([plain, Own()]), [1, 2]],
-    }
+        True: [plain, ConcatDataset([plain, plain]), RepeatDataset(plain, 2), [1, 2], tensors,
+               Subset(tensors, [1]), TorchConcat([tensors, Subset(tensors, [0])]), torch.arange(3),
+               Quiet(), Numbers(pipeline=[Same()])],
+        False: [Own(), Numbers(pipeline=[Same(), Draw()]), ConcatDataset([plain, Own()]),
+                Subset(Own(), [0]), TorchConcat([tensors, Own()]), Batched()],
+    }  # fmt: skip
     for draws_nothing, datasets in kinds.items():
         for dataset in datasets:
             loader = build_dataloader(config(dataset=dataset), seed=1)
@@ -226,6 +237,26 @@ class Batched(Dataset[Any]):
     def __getitems__(self, indices: list[int]) -> list[dict[str, Any]]:
         draws = [draw() for _ in indices]
         return [{"number": i, "drawn": d} for i, d in zip(indices, draws, strict=True)]
+
+
+def draw_a_batch(samples: list[Any]) -> dict[str, Any]:
+    """Draw for all samples at once, as mixing them does."""
+    return {"number": [int(s["number"]) for s in samples], "drawn": [draw()] * len(samples)}
+
+
+@pytest.mark.parametrize("pipeline", [[], [Draw()]])
+def test_a_collate_function_draws_as_the_samples_do(pipeline: list[Any]) -> None:
+    dataset = Numbers(range(SIZE), pipeline=pipeline)
+    cfg = config(dataset=dataset, collate_fn=draw_a_batch)
+    expected = drawn(**cfg)
+    assert len(set(expected.values())) == 5
+    for changes in ({"num_workers": 1}, {"num_workers": 2, "prefetch_factor": 1}):
+        assert drawn(**cfg, **changes) == expected
+    assert not set(drawn(**cfg, epoch=1).values()) & set(expected.values())
+    batches = iter(build_dataloader(cfg, seed=7))
+    before = torch.get_rng_state()
+    next(batches)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_datasets_that_read_batches_are_seeded_a_batch() -> None:
@@ -332,7 +363,12 @@ def test_a_loader_with_a_state_of_its_own_is_asked_for_it() -> None:
     next(batches)
     again = make()
     assert set_loader_state(again, get_loader_state(loader, consumed=1)) == 1
-    assert list(again) == list(batches)
+    rest = iter(again)
+    assert next(rest) == next(batches)
+    # a second time in the same pass
+    third = make()
+    assert set_loader_state(third, get_loader_state(again, consumed=1, behind=1)) == 2
+    assert list(third) == list(batches)
 
 
 def test_a_position_that_cannot_be_restored_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from engine_dist.testing import ProcessPool
 from engine_dist.wrappers import MMDistributedDataParallel
 from engine_runner import Runner
-from tests.runner.toys import SIZE, run_cfg
+from tests.runner.toys import SIZE, run_cfg, stream_cfg
 
 
 def train(folder: str) -> tuple[list[list[int]], Tensor, float]:
@@ -48,6 +48,23 @@ def test_the_same_global_batches_on_one_process(pool2: ProcessPool, tmp_path: Pa
     alone = runner.model.linear.weight  # type: ignore[union-attr]  # the toy's own layer
     torch.testing.assert_close(alone, weight, rtol=0, atol=1e-6)
     assert runner.val()["error"] == pytest.approx(error, abs=1e-6)
+
+
+def train_on_a_stream(folder: str, resume: bool) -> list[list[int]]:
+    # of 7 samples the last can only be one process's
+    changes = {"train_dataloader": stream_cfg(size=7, batch_size=2, num_workers=1)}
+    cfg = run_cfg(Path(folder), **changes, launcher="pytorch", resume=resume)
+    cfg["train_cfg"] = {"max_iters": 8 if resume else 3}
+    runner = Runner(**cfg)
+    runner.train()
+    return runner.model.module.seen  # type: ignore[no-any-return, union-attr]  # the toy's own
+
+
+def test_two_processes_train_on_a_stream(pool2: ProcessPool, tmp_path: Path) -> None:
+    seen = pool2.run(train_on_a_stream, str(tmp_path), False, timeout=300)
+    assert seen == [[[0, 2], [4], [0, 2]], [[1, 3], [5], [1, 3]]]
+    seen = pool2.run(train_on_a_stream, str(tmp_path), True, timeout=300)
+    assert seen == [[[4], [0, 2], [4], [0, 2], [4]], [[5], [1, 3], [5], [1, 3], [5]]]
 
 
 def resume_with_other_data(folder: str) -> int:

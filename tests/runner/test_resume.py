@@ -11,7 +11,7 @@ from torch import nn
 
 from engine_runner import Runner
 from engine_runner.hooks import Hook, RunnerLike
-from tests.runner.toys import run_cfg
+from tests.runner.toys import run_cfg, stream_cfg
 
 
 class Stop(Exception):  # noqa: N818  # no error
@@ -44,10 +44,12 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 6, 11])
-@pytest.mark.parametrize("by_epoch", [True, False])
-def test_resumed_equals_unbroken(tmp_path: Path, stop: int, by_epoch: bool) -> None:
-    train_cfg = {"max_epochs": 4} if by_epoch else {"max_iters": 12, "val_interval": 3}
+@pytest.mark.parametrize("by_epoch", [True, False, "stream"])
+def test_resumed_equals_unbroken(tmp_path: Path, stop: int, by_epoch: bool | str) -> None:
+    train_cfg = {"max_epochs": 4} if by_epoch is True else {"max_iters": 12, "val_interval": 3}
     changes: dict[str, Any] = {"train_cfg": train_cfg, "default_hooks": every_iteration()}
+    if by_epoch == "stream":
+        changes["train_dataloader"] = stream_cfg(size=18)  # the fifth batch has two samples
     unbroken = Runner(**run_cfg(tmp_path / "whole", **changes))
     unbroken.train()
     broken = Runner(**run_cfg(tmp_path / "broken", **changes, custom_hooks=[StopAt(stop)]))

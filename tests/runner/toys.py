@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from engine_evaluator import BaseMetric
 from engine_registry import DATASETS, METRICS, MODELS
@@ -32,6 +33,17 @@ class ToyData(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {"inputs": self.points[index], "heights": self.heights[index], "index": index}
+
+
+@DATASETS.register_module()
+class ToyStream(IterableDataset[dict[str, Tensor]]):
+    """The same points, one after the other, as something that has no length."""
+
+    def __init__(self, size: int = SIZE) -> None:
+        self.data = ToyData(size)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self.data[i] for i in range(len(self.data)))
 
 
 @MODELS.register_module()
@@ -80,6 +92,16 @@ def loader_cfg(shuffle: bool = True) -> dict[str, Any]:
         "sampler": {"type": "DefaultSampler", "shuffle": shuffle},
         "collate_fn": {"type": "default_collate"},
         "dataset": {"type": "ToyData"},
+    }
+
+
+def stream_cfg(size: int = SIZE, **changes: Any) -> dict[str, Any]:
+    """Return the configuration of a loader of the toy stream."""
+    return {
+        **loader_cfg(),
+        "sampler": None,
+        "dataset": {"type": "ToyStream", "size": size},
+        **changes,
     }
 
 

@@ -14,6 +14,7 @@ from engine_config import Config
 from engine_registry import DATASETS
 
 from .annotations import absolute, join_prefix, read_annotations, read_metainfo
+from .drawing import draws_nothing
 from .force_init import force_full_init
 from .serialization import Records, give_back_memory
 from .transforms import Compose, Transform, note_sample
@@ -217,13 +218,13 @@ class BaseDataset(Dataset[Any]):
         return self.pipeline(self.get_data_info(idx))
 
     def draws_nothing(self) -> bool:
-        """Tell whether samples are known to need no random numbers: no step makes them."""
+        """Tell whether samples are known to need no random numbers, by the steps that make them."""
         own = type(self)
         return (
             own.__getitem__ is BaseDataset.__getitem__
             and own.prepare_data is BaseDataset.prepare_data
             and own.get_data_info is BaseDataset.get_data_info
-            and not getattr(self.pipeline, "transforms", True)
+            and draws_nothing(self.pipeline)
         )
 
     def __getitem__(self, idx: int) -> Any:

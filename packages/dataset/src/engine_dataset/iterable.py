@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data._utils import worker
 
+from engine_dataset.seeding import seed_sample
 from engine_dist import get_dist_info
 
-logger = logging.getLogger("engine.dataset")
+__all__ = ["SplitStream", "is_stream"]
 
 
 def is_stream(dataset: Any) -> bool:
@@ -22,15 +24,28 @@ def is_stream(dataset: Any) -> bool:
 
 
 class SplitStream(IterableDataset[Any]):
-    """A stream dealt to all workers of all ranks in turn: every sample once, none twice.
+    """A stream dealt to all ranks in turn, and batch by batch to the workers of each.
 
-    All of them read the whole stream, which must be the same for all and, for a resume, the same
-    again; each passes on what is its own. The length need not be known.
+    Every process reads the whole stream, which must be the same for all of them, and passes on
+    what is its own. (A source that asks for torch's worker, to split itself, is told of none.) Each rank's batches are those of one process without workers, in that order,
+    and after ``n`` of them on every rank the samples that are behind are the first ``n`` times
+    batch size times ranks of the stream. So a pass goes on from a number of samples, with
+    whatever workers and ranks. A stream that has ``state_dict`` and ``load_state_dict``, or whose
+    iterator has, is put back by them; of any other, what is behind is read once more and dropped.
 
     Parameters
     ----------
     source
-        An `IterableDataset`, or anything with ``__iter__``.
+        An `IterableDataset`, or anything with ``__iter__``. Its ``set_epoch``, if it has one, is
+        called with the number of the pass.
+    batch_size
+        Samples of a batch; 1 where there are no batches.
+    seed
+        What the source's random numbers are drawn from, with the number of the pass, the same in
+        every process; None to leave the generators alone.
+    even
+        Whether every rank gets as many samples as the others: fewer samples than there are ranks
+        are left out at the end of the stream.
 
     Examples
     --------
@@ -38,59 +53,170 @@ class SplitStream(IterableDataset[Any]):
     ['a', 'b', 'c']
     """
 
-    def __init__(self, source: Iterable[Any]) -> None:
+    def __init__(
+        self,
+        source: Iterable[Any],
+        *,
+        batch_size: int = 1,
+        seed: int | None = None,
+        even: bool = False,
+    ) -> None:
         self.source = source
+        self.batch_size = batch_size
+        self.seed = seed
+        self.even = even
         self.rank, self.world_size = get_dist_info()
-        self._pending = 0  # batches that the next pass leaves out
-        self._left_out = 0  # batches that the pass of now left out
-        self._batch_size = 1
+        self.epoch = 0  # passes begun
+        self._items: Iterator[Any] = iter(())
+        self._start = 0  # samples that were behind when the pass of now began
+        self._next_start = 0  # and those that are when the next one begins
+        self._next_state: Any = None  # of the source, there
+        self._noted: tuple[int, Any] = (0, None)  # the source's state after some batches
 
-    def state(self, loader: Any, consumed: int) -> dict[str, int]:
-        """Return where a loader of this stream stands, and what must be as it was to go on."""
-        done = self._left_out + consumed if consumed else 0
-        return {"batches": self._pending or done, **self._layout(loader)}
+    def state_dict(self, consumed: int = 0) -> dict[str, Any]:
+        """Return which pass it is, how many samples are behind, and the source's state if known.
 
-    def go_on(self, loader: Any, state: Mapping[str, int]) -> int:
-        """Let the next pass begin where ``state`` was taken; return the batches left out."""
-        layout, batches = self._layout(loader), state["batches"]
-        if batches and layout != {name: state[name] for name in layout}:
-            logger.warning(
-                "the stream's position was saved with %s, this run has %s: it begins anew",
-                {name: state[name] for name in layout},
-                layout,
-            )
-            batches = 0
-        self._pending, self._batch_size = batches, layout["batch_size"]
-        return batches
+        Parameters
+        ----------
+        consumed
+            Samples that this rank has taken from the iterator of now.
+        """
+        if not consumed:
+            at = {"epoch": self.epoch, "position": self._next_start}
+            return {**at, "source": self._next_state}
+        position = self._start + consumed * self.world_size
+        noted, state = self._noted
+        known = state if noted == position else None
+        return {"epoch": self.epoch - 1, "position": position, "source": known}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next pass go on where `state_dict` was taken."""
+        self.epoch = state["epoch"]
+        self._start, self._next_start = 0, state["position"]
+        self._next_state = state["source"]
 
     def begun(self) -> None:
         """Take note that a pass has begun, whichever process reads."""
-        self._left_out, self._pending = self._pending, 0
-
-    def _layout(self, loader: Any) -> dict[str, int]:
-        return {
-            "batch_size": loader.batch_size or 1,
-            "num_workers": loader.num_workers,
-            "world_size": self.world_size,
-        }
+        self.epoch += 1
+        self._start, self._next_start = self._next_start, 0
+        self._next_state = None
+        self._noted = (self._start, None)
 
     def __iter__(self) -> Iterator[Any]:
-        worker = get_worker_info()
-        number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        batches, size = self._pending, self._batch_size
-        if worker is not None:  # which has a copy of its own
-            self._pending = 0
-        # the worker whose turn it was then is the first to be asked now
-        number = (number + batches) % workers
-        begun = len(range(number, batches, workers)) * size
-        first = self.rank + self.world_size * (number + workers * begun)
-        return itertools.islice(self.source, first, None, self.world_size * workers)
+        info = get_worker_info()
+        number, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        start, state, epoch = self._next_start, self._next_state, self.epoch
+        if info is not None:  # which has a copy of its own
+            self.begun()
+        return self._share(start, state, epoch, number, workers)
+
+    def _share(
+        self, start: int, state: Any, epoch: int, number: int, workers: int
+    ) -> Iterator[Any]:
+        items = self._begin(epoch, start, state)
+        size, ranks, rank = self.batch_size, self.world_size, self.rank
+        whole = ranks if self.even else rank + 1
+        _leave_out(items, number * size * ranks)
+        while True:
+            for _ in range(size):
+                dealt = tuple(islice(items, ranks))
+                if len(dealt) < whole:
+                    return
+                yield dealt[rank]
+            _leave_out(items, (workers - 1) * size * ranks)
+
+    def _begin(self, epoch: int, start: int, state: Any) -> Iterator[Any]:
+        """Return the source's items from a start on."""
+        if self.seed is not None:
+            seed_sample(self.seed, epoch, "the stream")
+        source: Any = self.source
+        if hasattr(source, "set_epoch"):
+            source.set_epoch(epoch)
+        of_source = _has_state(source)
+        if state is not None and of_source:
+            source.load_state_dict(state)
+        with _alone():
+            items: Any = iter(source)
+        if state is not None and not of_source:
+            items.load_state_dict(state)
+        self._items = items
+        if get_worker_info() is not None:
+            items = _all_of(items)
+        if state is None:
+            _leave_out(items, start)
+        return items  # type: ignore[no-any-return]  # an iterator
+
+    def source_state(self) -> Any:
+        """Return the state of the source or of its iterator; None where neither has one."""
+        things: tuple[Any, ...] = (self.source, self._items)
+        return next((thing.state_dict() for thing in things if _has_state(thing)), None)
+
+    def noting(self, batches: Iterator[tuple[Any, Any]]) -> Iterator[Any]:
+        """Give batches that come with the source's state, and keep the state."""
+        position = self._start
+        for batch, state in batches:
+            position += self.batch_size * self.world_size
+            self._noted = (position, state)
+            yield batch
 
     def __len__(self) -> int:
         """Return how many samples this rank gets, where the stream has a length."""
-        return len(range(self.rank, len(self.source), self.world_size))  # type: ignore[arg-type]  # or the TypeError it is
+        size: int = len(self.source)  # type: ignore[arg-type]  # or the TypeError it is
+        if self.even:
+            return size // self.world_size
+        return len(range(self.rank, size, self.world_size))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "source":
             raise AttributeError(name)
         return getattr(self.source, name)
+
+
+class WithSourceState:
+    """A collate function that gives, with each batch, the state of the stream behind it.
+
+    Parameters
+    ----------
+    collate_fn
+        What makes the batch.
+    stream
+        The stream of the main process; in a worker that process's copy is asked.
+    """
+
+    def __init__(self, collate_fn: Callable[[Any], Any], stream: SplitStream) -> None:
+        self._collate = collate_fn
+        self._stream = stream
+
+    def __call__(self, samples: Any) -> tuple[Any, Any]:
+        """Return the batch and the state."""
+        info = get_worker_info()
+        stream: Any = self._stream if info is None else info.dataset
+        return self._collate(samples), stream.source_state()
+
+
+def _has_state(thing: object) -> bool:
+    return hasattr(thing, "state_dict") and hasattr(thing, "load_state_dict")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hide that this is a worker, from a source that would pass on its own share only."""
+    known, worker._worker_info = worker._worker_info, None  # torch has no other way
+    try:
+        yield
+    finally:
+        worker._worker_info = known
+
+
+def _all_of(items: Iterator[Any]) -> Iterator[Any]:
+    while True:
+        with _alone():
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item
+
+
+def _leave_out(items: Iterator[Any], number: int) -> None:
+    next(islice(items, number, number), None)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from torch.utils.data import DataLoader
 
-from engine_dataset.iterable import SplitStream, is_stream
-from engine_dataset.seeding import SeededSamples, WithEpochs, draws_nothing, worker_init_fn
+from engine_dataset.drawing import draws_nothing
+from engine_dataset.iterable import SplitStream, WithSourceState, is_stream
+from engine_dataset.seeding import SeededSamples, WithEpochs, kept_apart, worker_init_fn
 from engine_dist import get_rank, get_world_size
 from engine_registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, guard
 
@@ -51,26 +52,49 @@ class Loader(DataLoader[Any]):
         self, dataset: Any, *, seed: int | None, num_batch_per_epoch: int | None, **settings: Any
     ) -> None:
         super().__init__(dataset, **settings)
+        self._seed = seed
         self._batches = num_batch_per_epoch
-        self._inner = DataLoader(dataset, **settings) if seed is None else self._seeded(seed)
+        self.renew()
 
-    def _seeded(self, seed: int) -> DataLoader[Any]:
-        batched = self.batch_sampler is not None
-        source = self.batch_sampler if batched else self.sampler
-        keys = WithEpochs(source, _resumable(self) or self.sampler, batched=batched)
-        same = {name: getattr(self, name) for name in _KEPT}
-        order = {"batch_sampler": keys} if batched else {"sampler": keys, "batch_size": None}
-        return DataLoader(SeededSamples(self.dataset, seed), **order, **same)
+    def renew(self) -> None:
+        """Make the loader inside anew, so that its workers know what has changed since."""
+        same: dict[str, Any] = {name: getattr(self, name) for name in _KEPT}
+        dataset = self.dataset
+        if isinstance(dataset, SplitStream):
+            order: dict[str, Any] = {"batch_size": self.batch_size, "drop_last": self.drop_last}
+            same["collate_fn"] = WithSourceState(self.collate_fn, dataset)
+        else:
+            batched = self.batch_sampler is not None
+            keys = self.batch_sampler if batched else self.sampler
+            if self._seed is not None:
+                keys = WithEpochs(keys, _resumable(self) or self.sampler, batched=batched)
+                each = not draws_nothing(dataset)
+                dataset = SeededSamples(dataset, self._seed, self.collate_fn, each=each)
+                same["collate_fn"] = _as_it_is
+            order = {"batch_sampler": keys} if batched else {"sampler": keys, "batch_size": None}
+        self._inner = DataLoader(dataset, **order, **same)
 
     def __iter__(self) -> Any:
-        batches = iter(self._inner)
-        if isinstance(self.dataset, SplitStream):
-            self.dataset.begun()
+        batches: Iterator[Any] = iter(self._inner)
+        stream = self.dataset
+        if isinstance(stream, SplitStream):
+            stream.begun()
+            if stream.seed is not None and not self.num_workers:
+                batches = kept_apart(batches)
+            batches = stream.noting(batches)
         return batches if self._batches is None else islice(batches, self._batches)
 
     def __len__(self) -> int:
-        whole = super().__len__()
-        return whole if self._batches is None else min(self._batches, whole)
+        if self._batches is None:
+            return super().__len__()
+        try:
+            return min(self._batches, super().__len__())
+        except TypeError:  # a stream of unknown length
+            return self._batches
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
 
 
 def build_dataloader(
@@ -79,6 +103,7 @@ def build_dataloader(
     seed: int | None = None,
     diff_rank_seed: bool = False,
     num_batch_per_epoch: int | None = None,
+    even: bool = False,
 ) -> Any:
     """Return a data loader from a configuration; anything else that gives batches as it is.
 
@@ -95,6 +120,9 @@ def build_dataloader(
         the ranks, so that this is for samplers that do not.
     num_batch_per_epoch : int, optional
         End a pass after so many batches.
+    even : bool
+        Whether all ranks need as many batches of a stream, as in training: fewer samples than
+        there are ranks are left out at its end. So it is with ``drop_last``, too.
 
     Raises
     ------
@@ -113,16 +141,29 @@ def build_dataloader(
     _check(settings)
     own_seed = None if seed is None else seed + (get_rank() if diff_rank_seed else 0)
     with guard(value):
-        return _loader(settings, seed, own_seed, batches)
+        dataset = _dataset(settings.pop("dataset"))
+        if is_stream(dataset):
+            dataset = _stream(dataset, settings, seed, even)
+        return _loader(dataset, settings, seed, own_seed, batches)
+
+
+def _stream(source: Any, settings: Mapping[str, Any], seed: int | None, even: bool) -> SplitStream:
+    _check_stream(source, settings)
+    return SplitStream(
+        source,
+        batch_size=settings.get("batch_size", 1) or 1,
+        seed=None if draws_nothing(source) else seed,
+        even=even or bool(settings.get("drop_last")),
+    )
 
 
 def _loader(
-    settings: dict[str, Any], seed: int | None, own_seed: int | None, batches: int | None
+    dataset: Any,
+    settings: dict[str, Any],
+    seed: int | None,
+    own_seed: int | None,
+    batches: int | None,
 ) -> DataLoader[Any]:
-    dataset = _dataset(settings.pop("dataset"))
-    if stream := is_stream(dataset):
-        _check_stream(dataset, settings)
-        dataset = SplitStream(dataset)
     sampler = _sampler(settings.pop("sampler", None), dataset=dataset, seed=own_seed)
     batch_sampler = _sampler(
         settings.pop("batch_sampler", None),
@@ -140,9 +181,9 @@ def _loader(
         "worker_init_fn": _worker_init(settings.pop("worker_init_fn", None), settings, seed),
         **settings,
     }
-    if stream or draws_nothing(dataset):
+    if draws_nothing(dataset) and draws_nothing(made["collate_fn"]):
         seed = None
-    if seed is None and batches is None and not stream:
+    if seed is None and batches is None and not isinstance(dataset, SplitStream):
         return DataLoader(dataset, **made)
     return Loader(dataset, seed=seed, num_batch_per_epoch=batches, **made)
 
@@ -180,8 +221,13 @@ def _sampler(value: Any, **default_args: Any) -> Any:
     return DATA_SAMPLERS.build(value, default_args=default_args)
 
 
-def _function(value: Any) -> Callable[..., Any]:
-    """Return a function from one, from its name, or from a configuration of its arguments."""
+def _function(value: Any) -> Callable[..., Any] | None:
+    """Return a function from one, from its name, or from a configuration of its arguments.
+
+    None stays None: torch's own.
+    """
+    if value is None:
+        return None
     arguments = dict(value.items()) if isinstance(value, Mapping) else {"type": value}
     kind = arguments.pop("type")
     found: Any = FUNCTIONS.resolve(kind)
@@ -193,14 +239,14 @@ def _worker_init(value: Any, settings: Mapping[str, Any], seed: int | None) -> A
     if value is None:
         return None if seed is None else partial(worker_init_fn, **common)
     if isinstance(value, Mapping):
-        return partial(_function(value), **common)
+        return _function({**dict(value.items()), **common})
     return FUNCTIONS.resolve(value) if isinstance(value, str) else value
 
 
 # -------------------------------------------------------------------------- position
 
 
-def get_loader_state(loader: Any, *, consumed: int) -> dict[str, Any]:
+def get_loader_state(loader: Any, *, consumed: int, behind: int = 0) -> dict[str, Any]:
     """Return where a loader stands after some batches of a pass, as plain values.
 
     Parameters
@@ -210,16 +256,16 @@ def get_loader_state(loader: Any, *, consumed: int) -> dict[str, Any]:
         ``StatefulDataLoader``, is asked for it.
     consumed : int
         Batches taken from its iterator of now. What workers have drawn further does not count.
+    behind : int
+        Batches of the pass that were behind when that iterator began, after a resume. Only a
+        loader that has a state of its own needs to be told.
     """
-    state: dict[str, Any] = {"consumed": consumed}
     sampler, batch_size = _resumable(loader), _batch_size(loader)
-    dataset = getattr(loader, "dataset", None)
     if hasattr(loader, "state_dict"):
-        state["loader"] = loader.state_dict()
-    elif sampler is not None and batch_size is not None:
+        return {"consumed": behind + consumed, "loader": loader.state_dict()}
+    state: dict[str, Any] = {"consumed": consumed}
+    if sampler is not None and batch_size is not None:
         state["sampler"] = sampler.state_dict(consumed * batch_size)
-    elif isinstance(dataset, SplitStream):
-        state["stream"] = dataset.state(loader, consumed)
     return state
 
 
@@ -237,10 +283,9 @@ def set_loader_state(loader: Any, state: Mapping[str, Any]) -> int:
         return int(state["consumed"])
     if "sampler" in state and sampler is not None and batch_size is not None:
         sampler.load_state_dict(dict(state["sampler"]))
+        if isinstance(loader, Loader):
+            loader.renew()
         return int(state["sampler"]["position"]) // (batch_size * get_world_size())
-    dataset = getattr(loader, "dataset", None)
-    if "stream" in state and isinstance(dataset, SplitStream):
-        return dataset.go_on(loader, state["stream"])
     if state.get("consumed", 0):
         logger.warning(
             "the position in the data is not restored: %s has no sampler of this engine; "
@@ -250,6 +295,10 @@ def set_loader_state(loader: Any, state: Mapping[str, Any]) -> int:
 
 
 def _resumable(loader: Any) -> Any:
+    """Return what knows the loader's place in the data: a sampler, or a stream."""
+    dataset = getattr(loader, "dataset", None)
+    if isinstance(dataset, SplitStream):
+        return dataset
     for sampler in (
         getattr(loader, "sampler", None),
         getattr(getattr(loader, "batch_sampler", None), "sampler", None),
@@ -260,7 +309,9 @@ def _resumable(loader: Any) -> Any:
 
 
 def _batch_size(loader: Any) -> int | None:
+    batches = getattr(loader, "batch_sampler", None)
     size = getattr(loader, "batch_size", None)
     if size is None:
-        size = getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+        # without batches every sample is one
+        size = getattr(batches, "batch_size", None if batches is not None else 1)
     return size if isinstance(size, int) else None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from engine_registry import FUNCTIONS
 
-__all__ = ["SeededSamples", "WithEpochs", "draws_nothing", "seed_sample", "worker_init_fn"]
+__all__ = ["SeededSamples", "WithEpochs", "kept_apart", "seed_sample", "worker_init_fn"]
 
 _MASK = 2**64 - 1
 _SAMPLES = np.random.MT19937(0)  # what samples draw from in the main process
@@ -54,10 +55,15 @@ def worker_init_fn(
 def seed_sample(seed: int, epoch: int, index: object) -> None:
     """Seed what a pipeline draws from with a number that seed, epoch and sample determine."""
     number = index if isinstance(index, int) else zlib.crc32(repr(index).encode())
-    mixed = _mixed(_mixed(_mixed(seed) ^ epoch) ^ number)
+    mixed = _mixed(_of_pass(seed, epoch) ^ number)
     random.seed(mixed)
     np.random.seed(mixed & 0xFFFFFFFF)  # noqa: NPY002  # user code draws from the old generator
     torch.default_generator.manual_seed(mixed)  # a pipeline draws on the CPU
+
+
+@lru_cache(maxsize=16)
+def _of_pass(seed: int, epoch: int) -> int:
+    return _mixed(_mixed(seed) ^ epoch)
 
 
 def _mixed(value: int) -> int:
@@ -69,13 +75,16 @@ def _mixed(value: int) -> int:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put the generators back, so that the model draws as if no sample had been loaded."""
+def _undisturbed(bits: Any = _SAMPLES) -> Iterator[None]:
+    """Put the generators back, so that the model draws as if no sample had been loaded.
+
+    Until then numpy draws from ``bits``.
+    """
     own, cpu = random.getstate(), torch.get_rng_state()
     # Copying numpy's state takes 300 µs, exchanging the generator one.  What is lost is the second
     # half of a pair of normal numbers, where the model has drawn an odd number of them by numpy.
     old = mtrand.get_bit_generator()
-    mtrand.set_bit_generator(_SAMPLES)
+    mtrand.set_bit_generator(bits)
     try:
         yield
     finally:
@@ -84,8 +93,28 @@ def _undisturbed() -> Iterator[None]:
         mtrand.set_bit_generator(old)
 
 
+def kept_apart(batches: Iterator[Any]) -> Iterator[Any]:
+    """Give batches that are drawn, in this process, from generators of their own."""
+    bits = np.random.MT19937(0)
+    own: Any = None
+    while True:
+        with _undisturbed(bits):
+            if own is not None:
+                random.setstate(own[0])
+                torch.set_rng_state(own[1])
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            own = random.getstate(), torch.get_rng_state()
+        yield batch
+
+
 class SeededSamples(Dataset[Any]):
-    """A dataset whose items draw from a seed of their own, by (index, epoch).
+    """A dataset of (index, epoch) that seeds what it draws from, and makes the batches itself.
+
+    What the collate function draws follows on what the last sample has drawn, and leaves the
+    model's generators alone as the samples do.
 
     Parameters
     ----------
@@ -93,32 +122,48 @@ class SeededSamples(Dataset[Any]):
         What gives an item for an index.
     seed
         The run's seed, the same on every rank.
+    collate_fn
+        What makes a batch of samples; of one sample, where there are no batches.
+    each : bool
+        Whether every sample is seeded, or, where only the collate function draws, the batch.
     """
 
-    def __init__(self, dataset: Any, seed: int) -> None:
+    def __init__(
+        self, dataset: Any, seed: int, collate_fn: Callable[[Any], Any], *, each: bool
+    ) -> None:
         self.dataset = dataset
         self.seed = seed
+        self.collate_fn = collate_fn
+        self.each = each
 
     def __getitem__(self, key: tuple[Any, int]) -> Any:
-        return self.__getitems__([key])[0]
+        return self._made(lambda: self._sample(key))
 
-    def __getitems__(self, keys: Sequence[tuple[Any, int]]) -> Sequence[Any]:
-        """Return the samples of a batch."""
+    def __getitems__(self, keys: Sequence[tuple[Any, int]]) -> Any:
+        """Return a batch."""
+        return self._made(lambda: self._samples(keys))
+
+    def _made(self, samples: Callable[[], Any]) -> Any:
         if get_worker_info() is not None:
-            return self._samples(keys)
+            return self.collate_fn(samples())
         with _undisturbed():
-            return self._samples(keys)
+            return self.collate_fn(samples())
+
+    def _sample(self, key: tuple[Any, int]) -> Any:
+        index, epoch = key
+        seed_sample(self.seed, epoch, index)
+        return self.dataset[index]
 
     def _samples(self, keys: Sequence[tuple[Any, int]]) -> Sequence[Any]:
-        if hasattr(self.dataset, "__getitems__"):  # it wants all of a batch at once
-            seed_sample(self.seed, keys[0][1], keys[0][0])
-            batch: Sequence[Any] = self.dataset.__getitems__([index for index, _ in keys])
+        together = hasattr(self.dataset, "__getitems__")  # it wants all of a batch at once
+        if self.each and not together:
+            return [self._sample(key) for key in keys]
+        indices = [index for index, _ in keys]
+        seed_sample(self.seed, keys[0][1], indices[0])
+        if together:
+            batch: Sequence[Any] = self.dataset.__getitems__(indices)
             return batch
-        samples = []
-        for index, epoch in keys:
-            seed_sample(self.seed, epoch, index)
-            samples.append(self.dataset[index])
-        return samples
+        return [self.dataset[index] for index in indices]
 
 
 class WithEpochs:
@@ -159,9 +204,3 @@ class WithEpochs:
 
     def __len__(self) -> int:
         return len(self._source)
-
-
-def draws_nothing(dataset: Any) -> bool:
-    """Tell whether a dataset is known to draw no random numbers."""
-    known = getattr(dataset, "draws_nothing", None)
-    return bool(known()) if callable(known) else False

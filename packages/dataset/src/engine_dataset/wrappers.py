@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from engine_registry import DATASETS
 
 from .base_dataset import BaseDataset
+from .drawing import draws_nothing
 from .force_init import force_full_init
 
 logger = logging.getLogger("engine.dataset")
@@ -61,7 +62,7 @@ class DatasetWrapper(Dataset[Any]):
     def draws_nothing(self) -> bool:
         """Tell whether samples are known to need no random numbers."""
         own = type(self).__getitem__ is DatasetWrapper.__getitem__
-        return own and all(dataset.draws_nothing() for dataset in self.wrapped())
+        return own and all(map(draws_nothing, self.wrapped()))
 
     def _found(self, idx: int) -> tuple[Any, int]:
         size = self._size

@@ -22,9 +22,11 @@ class BaseLoop(ABC):
         The loader, or the configuration of one.
     """
 
+    even = False  # whether all ranks must have as many batches
+
     def __init__(self, runner: RunnerLike, dataloader: Any) -> None:
         self._runner = runner
-        self.dataloader = build_dataloader(dataloader, seed=runner.seed)
+        self.dataloader = build_dataloader(dataloader, seed=runner.seed, even=self.even)
 
     @property
     def runner(self) -> RunnerLike:

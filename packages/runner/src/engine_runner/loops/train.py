@@ -42,6 +42,8 @@ class TrainLoop(BaseLoop):
         From which epoch or iteration on which interval holds.
     """
 
+    even = True  # a rank with a batch more would wait for the others' gradients for ever
+
     def __init__(
         self,
         runner: RunnerLike,
@@ -94,11 +96,13 @@ class TrainLoop(BaseLoop):
 
         True also inside of the hooks after an iteration or an epoch.
         """
-        taken = 0 if self._ending_epoch else self._taken + self._ending_iter
+        taken, behind = self._taken + self._ending_iter, self._consumed - self._taken
+        if self._ending_epoch:
+            taken = behind = 0
         return {
             "epoch": self._epoch + self._ending_epoch,
             "iter": self._iter + self._ending_iter,
-            "dataloader": get_loader_state(self.dataloader, consumed=taken),
+            "dataloader": get_loader_state(self.dataloader, consumed=taken, behind=behind),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
