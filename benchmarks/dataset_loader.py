@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from benchmarks import harness
 from engine_dataset import BaseDataset, DefaultSampler, build_dataloader, pseudo_collate
@@ -31,6 +31,16 @@ class Same:
         return sample
 
 
+class Stream(IterableDataset[dict[str, Any]]):
+    """The entries one after the other, with or without a word on what it draws."""
+
+    def __init__(self, draws_nothing: bool) -> None:
+        self.draws_nothing = draws_nothing
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return ({"number": n} for n in range(BATCHES * SIZE))
+
+
 def passing(loader: Any) -> Callable[[], object]:
     """Go through a loader."""
 
@@ -50,6 +60,18 @@ def built(pipeline: list[Any], seed: int | None) -> Callable[[], object]:
             seed=seed,
         )
     )  # fmt: skip
+
+
+def streamed(draws_nothing: bool) -> Callable[[], object]:
+    """Go through a loader of a stream."""
+    return passing(
+        build_dataloader({"dataset": Stream(draws_nothing), "batch_size": SIZE}, seed=0)
+    )
+
+
+def torch_streamed() -> Callable[[], object]:
+    """Go through torch's loader of that stream."""
+    return passing(DataLoader(Stream(True), batch_size=SIZE, collate_fn=pseudo_collate))
 
 
 def torchs(pipeline: list[Any]) -> Callable[[], object]:
@@ -79,6 +101,14 @@ def main() -> int:
         settings=settings,
     )  # fmt: skip
     print(harness.table(f"A batch of {SIZE} samples that may draw random numbers", seeded))
+    streams = harness.compare(
+        {"torch": torch_streamed, "engine, known to draw nothing": lambda: streamed(True),
+         "engine, generators kept apart": lambda: streamed(False)},
+        "torch",
+        units=BATCHES,
+        settings=settings,
+    )  # fmt: skip
+    print(harness.table(f"A batch of {SIZE} samples of a stream", streams))
     difference = plain[1].difference
     return 0 if difference is not None and difference.median <= MOST else 1
 

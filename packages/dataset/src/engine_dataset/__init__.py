@@ -3,7 +3,8 @@
 from engine_dataset.base_dataset import BaseDataset
 from engine_dataset.collate import COLLATE_FUNCTIONS, default_collate, pseudo_collate
 from engine_dataset.force_init import force_full_init
-from engine_dataset.loader import build_dataloader, get_loader_state, set_loader_state
+from engine_dataset.loader import build_dataloader
+from engine_dataset.position import get_loader_state, set_loader_state
 from engine_dataset.samplers import DefaultSampler, InfiniteSampler
 from engine_dataset.seeding import worker_init_fn
 from engine_dataset.structures import BaseDataElement, InstanceData, LabelData, PixelData

@@ -115,6 +115,9 @@ class SplitStream(IterableDataset[Any]):
     ) -> Iterator[Any]:
         items = self._begin(epoch, start, state)
         size, ranks, rank = self.batch_size, self.world_size, self.rank
+        if ranks == workers == 1:
+            yield from items
+            return
         whole = ranks if self.even else rank + 1
         _leave_out(items, number * size * ranks)
         while True:

@@ -1,9 +1,8 @@
-"""The data loader: built from a configuration, and put back where it stood."""
+"""The data loader, built from a configuration."""
 
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -13,15 +12,20 @@ from torch.utils.data import DataLoader
 
 from engine_dataset.drawing import draws_nothing
 from engine_dataset.iterable import SplitStream, WithSourceState, is_stream
+from engine_dataset.position import resumable
 from engine_dataset.seeding import SeededSamples, WithEpochs, kept_apart, worker_init_fn
-from engine_dist import get_rank, get_world_size
+from engine_dist import get_rank
 from engine_registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, guard
+from engine_registry.places import add_note
 
-__all__ = ["build_dataloader", "get_loader_state", "set_loader_state"]
-
-logger = logging.getLogger("engine.dataset")
+__all__ = ["build_dataloader"]
 
 _PARAMETERS = tuple(inspect.signature(DataLoader.__init__).parameters)[1:]
+
+_REMEDY = (
+    "the system ended a worker process of the data loader, mostly for want of memory (then the "
+    "kernel's log says so): use fewer num_workers, a smaller prefetch_factor or smaller batches"
+)
 
 # what the loader inside of a Loader has in common with it
 _KEPT = tuple(
@@ -67,7 +71,7 @@ class Loader(DataLoader[Any]):
             batched = self.batch_sampler is not None
             keys = self.batch_sampler if batched else self.sampler
             if self._seed is not None:
-                keys = WithEpochs(keys, _resumable(self) or self.sampler, batched=batched)
+                keys = WithEpochs(keys, resumable(self) or self.sampler, batched=batched)
                 each = not draws_nothing(dataset)
                 dataset = SeededSamples(dataset, self._seed, self.collate_fn, each=each)
                 same["collate_fn"] = _as_it_is
@@ -76,6 +80,8 @@ class Loader(DataLoader[Any]):
 
     def __iter__(self) -> Any:
         batches: Iterator[Any] = iter(self._inner)
+        if self.num_workers:
+            batches = _telling_of_dead_workers(batches)
         stream = self.dataset
         if isinstance(stream, SplitStream):
             stream.begun()
@@ -91,6 +97,15 @@ class Loader(DataLoader[Any]):
             return min(self._batches, super().__len__())
         except TypeError:  # a stream of unknown length
             return self._batches
+
+
+def _telling_of_dead_workers(batches: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from batches
+    except RuntimeError as error:
+        if str(error).startswith("DataLoader worker (pid"):
+            add_note(error, _REMEDY)
+        raise
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -183,7 +198,8 @@ def _loader(
     }
     if draws_nothing(dataset) and draws_nothing(made["collate_fn"]):
         seed = None
-    if seed is None and batches is None and not isinstance(dataset, SplitStream):
+    plain = seed is None and batches is None and not settings.get("num_workers")
+    if plain and not isinstance(dataset, SplitStream):
         return DataLoader(dataset, **made)
     return Loader(dataset, seed=seed, num_batch_per_epoch=batches, **made)
 
@@ -241,77 +257,3 @@ def _worker_init(value: Any, settings: Mapping[str, Any], seed: int | None) -> A
     if isinstance(value, Mapping):
         return _function({**dict(value.items()), **common})
     return FUNCTIONS.resolve(value) if isinstance(value, str) else value
-
-
-# -------------------------------------------------------------------------- position
-
-
-def get_loader_state(loader: Any, *, consumed: int, behind: int = 0) -> dict[str, Any]:
-    """Return where a loader stands after some batches of a pass, as plain values.
-
-    Parameters
-    ----------
-    loader : Any
-        What gives the batches. One that has a state of its own, such as torchdata's
-        ``StatefulDataLoader``, is asked for it.
-    consumed : int
-        Batches taken from its iterator of now. What workers have drawn further does not count.
-    behind : int
-        Batches of the pass that were behind when that iterator began, after a resume. Only a
-        loader that has a state of its own needs to be told.
-    """
-    sampler, batch_size = _resumable(loader), _batch_size(loader)
-    if hasattr(loader, "state_dict"):
-        return {"consumed": behind + consumed, "loader": loader.state_dict()}
-    state: dict[str, Any] = {"consumed": consumed}
-    if sampler is not None and batch_size is not None:
-        state["sampler"] = sampler.state_dict(consumed * batch_size)
-    return state
-
-
-def set_loader_state(loader: Any, state: Mapping[str, Any]) -> int:
-    """Let the next pass give what was left when ``state`` was taken; later ones are whole.
-
-    Returns
-    -------
-    int
-        How many batches of this run's size the pass is behind already.
-    """
-    sampler, batch_size = _resumable(loader), _batch_size(loader)
-    if "loader" in state and hasattr(loader, "load_state_dict"):
-        loader.load_state_dict(state["loader"])
-        return int(state["consumed"])
-    if "sampler" in state and sampler is not None and batch_size is not None:
-        sampler.load_state_dict(dict(state["sampler"]))
-        if isinstance(loader, Loader):
-            loader.renew()
-        return int(state["sampler"]["position"]) // (batch_size * get_world_size())
-    if state.get("consumed", 0):
-        logger.warning(
-            "the position in the data is not restored: %s has no sampler of this engine; "
-            "the pass that was begun begins anew", type(loader).__name__,
-        )  # fmt: skip
-    return 0
-
-
-def _resumable(loader: Any) -> Any:
-    """Return what knows the loader's place in the data: a sampler, or a stream."""
-    dataset = getattr(loader, "dataset", None)
-    if isinstance(dataset, SplitStream):
-        return dataset
-    for sampler in (
-        getattr(loader, "sampler", None),
-        getattr(getattr(loader, "batch_sampler", None), "sampler", None),
-    ):
-        if hasattr(sampler, "load_state_dict") and hasattr(sampler, "state_dict"):
-            return sampler
-    return None
-
-
-def _batch_size(loader: Any) -> int | None:
-    batches = getattr(loader, "batch_sampler", None)
-    size = getattr(loader, "batch_size", None)
-    if size is None:
-        # without batches every sample is one
-        size = getattr(batches, "batch_size", None if batches is not None else 1)
-    return size if isinstance(size, int) else None
