@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine_dataset import BaseDataset
+from engine_dataset import BaseDataset, build_dataloader
 
 
 class Numbers(BaseDataset):
@@ -54,3 +54,28 @@ def by_number(batches: Any) -> dict[int, str]:
         for batch in batches
         for number, drawn in zip(batch["number"], batch["drawn"], strict=True)
     }
+
+
+SIZE = 13
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    """Return the configuration of a loader of samples that draw."""
+    cfg: dict[str, Any] = {
+        "batch_size": 3,
+        "dataset": {"type": Numbers, "numbers": range(SIZE), "pipeline": [Draw()]},
+        "sampler": {"type": "DefaultSampler", "seed": 5},
+    }
+    return {**cfg, **changes}
+
+
+def numbers(batches: Any) -> list[int]:
+    """Return the numbers of all batches."""
+    return [number for batch in batches for number in batch["number"]]
+
+
+def drawn(epoch: int = 0, seed: int = 7, **changes: Any) -> dict[int, str]:
+    """Return what each number's sample draws through a loader."""
+    loader = build_dataloader(config(**changes), seed=seed)
+    loader.sampler.set_epoch(epoch)
+    return by_number(loader)
