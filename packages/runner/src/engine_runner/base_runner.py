@@ -246,6 +246,8 @@ class BaseRunner:
         self.load_or_resume()
         self.optim_wrapper.initialize_count_status(self.model, loop.iter, loop.max_iters)
         model: nn.Module = loop.run()
+        self.optim_wrapper.settle()
+        self.optim_wrapper.eval()
         self.call_hook("after_run")
         return model
 

@@ -61,6 +61,8 @@ def capture(
     run: TrainingParts, *, optimizer: bool = True, schedulers: bool = True
 ) -> dict[str, Any]:
     """Return the state of a run; every rank takes part."""
+    run.optim_wrapper.settle()
+    run.optim_wrapper.eval()  # the next step switches back
     progress = run.train_loop.state_dict()
     state: dict[str, Any] = {
         "meta": {

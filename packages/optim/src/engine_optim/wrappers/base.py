@@ -103,6 +103,16 @@ class BaseOptimWrapper(ABC):
         if base is not None and self.base_param_settings is not None:
             self.base_param_settings.update(base)
 
+    def train(self, mode: bool = True) -> None:  # noqa: B027  # nothing, for most
+        """Switch an optimizer that keeps other weights for training; others have nothing to do."""
+
+    def eval(self) -> None:
+        """Switch to the weights that are to be evaluated and saved, where they are others."""
+        self.train(False)
+
+    def settle(self) -> None:  # noqa: B027  # nothing, for most
+        """Wait for what the steps so far have left under way, and act on it."""
+
     def report(self, name: str, value: float | Tensor) -> None:
         """Hand a measurement to the sink."""
         if self.on_scalar is not None:

@@ -187,9 +187,16 @@ class OptimWrapper(BaseOptimWrapper):
             optimizer: Any = self.optimizer
             optimizer.train() if mode else optimizer.eval()
 
-    def eval(self) -> None:
-        """Switch to the weights that are to be evaluated and saved, where they are others."""
-        self.train(False)
+    def settle(self) -> None:
+        """Wait for what the guard has not yet seen of the steps so far, and act on it.
+
+        Raises
+        ------
+        NonFiniteError
+            If a gradient was not finite and the guard is not to skip such steps.
+        """
+        if self.guard is not None:
+            self.guard.flush()
 
     def watch(self, model: torch.nn.Module) -> None:
         """Learn what a parallel wrapper around the model needs: its ranks, its own clipping."""

@@ -96,6 +96,11 @@ class OptimWrapperDict(OptimWrapper):
             if isinstance(wrapper, OptimWrapper):
                 wrapper.train(mode)
 
+    def settle(self) -> None:
+        """Wait for what the guards of all have not yet seen, and act on it."""
+        for wrapper in self.values():
+            wrapper.settle()
+
     def initialize_count_status(
         self, model: torch.nn.Module, cur_iter: int, max_iters: int
     ) -> None:

@@ -65,6 +65,9 @@ class EvaluateLoop(BaseLoop):
 
     def run(self) -> dict[str, float]:
         """Measure the model over the whole loader and return the metrics by name."""
+        if self.runner.optim_wrapper is not None:  # there is none without training
+            # before a hook exchanges the weights for others, which this would spoil
+            self.runner.optim_wrapper.eval()
         call = self.runner.call_hook
         call(f"before_{self.mode}")
         call(f"before_{self.mode}_epoch")

@@ -139,6 +139,7 @@ class TrainLoop(BaseLoop):
         if last or done % self.val_interval == 0:
             loop.run()
             self.runner.model.train()
+            self.runner.optim_wrapper.train()
 
 
 @LOOPS.register_module()
