@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import BatchSampler, DataLoader, Subset, TensorDataset
 from torch.utils.data import ConcatDataset as TorchConcat
-from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from engine_dataset import (
     ConcatDataset,
@@ -70,6 +70,16 @@ def test_batch_sampler() -> None:
     again = build_dataloader(cfg, seed=0)
     assert set_loader_state(again, state) == 2
     assert numbers(again) == numbers(loader)[6:]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("batches", [None, {"type": BatchSampler, "drop_last": True}])
+def test_without_a_sampler_there_is_the_default_one(shuffle: bool, batches: Any) -> None:
+    loader = build_dataloader(config(sampler=None, batch_sampler=batches, shuffle=shuffle), seed=3)
+    sampler = loader.sampler if batches is None else loader.batch_sampler.sampler
+    assert isinstance(sampler, DefaultSampler)
+    assert (sampler.shuffle, sampler.seed) == (shuffle, 3)
+    assert (numbers(loader) == list(range(12 if batches else 13))) is not shuffle
 
 
 def test_a_pass_is_cut() -> None:

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
+from torch.utils.data import RandomSampler
 
 from engine_dataset import (
     InfiniteSampler,
@@ -91,7 +92,7 @@ def test_a_loader_with_a_state_of_its_own_is_asked_for_it() -> None:
 
 
 def test_a_position_that_cannot_be_restored_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    loader = build_dataloader(config(sampler=None, shuffle=True))
+    loader = build_dataloader(config(sampler=RandomSampler(range(SIZE))))
     assert set_loader_state(loader, get_loader_state(loader, consumed=2)) == 0
     assert "the position in the data is not restored: DataLoader has no sampler" in caplog.text
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from engine_dataset.drawing import draws_nothing
 from engine_dataset.iterable import SplitStream, WithSourceState, is_stream
 from engine_dataset.position import resumable
+from engine_dataset.samplers import DefaultSampler
 from engine_dataset.seeding import SeededSamples, WithEpochs, kept_apart, worker_init_fn
 from engine_dist import get_rank
 from engine_registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, guard
@@ -127,7 +128,8 @@ def build_dataloader(
     value : Mapping or iterable
         Arguments of torch's `DataLoader`, of which ``dataset``, ``sampler``, ``batch_sampler``,
         ``collate_fn`` and ``worker_init_fn`` may be configurations (the last two also names), and
-        ``num_batch_per_epoch``. It is not changed.
+        ``num_batch_per_epoch``. It is not changed. Without a sampler there is a `DefaultSampler`,
+        which shuffles where ``shuffle`` says so.
     seed : int, optional
         What the samplers and the workers draw from.
     diff_rank_seed : bool
@@ -180,8 +182,13 @@ def _loader(
     batches: int | None,
 ) -> DataLoader[Any]:
     sampler = _sampler(settings.pop("sampler", None), dataset=dataset, seed=own_seed)
+    batches_of = settings.pop("batch_sampler", None)
+    free = sampler is None and (batches_of is None or isinstance(batches_of, Mapping))
+    if free and not isinstance(dataset, SplitStream):
+        shuffle = bool(settings.pop("shuffle", False))
+        sampler = DefaultSampler(dataset, shuffle=shuffle, seed=seed)
     batch_sampler = _sampler(
-        settings.pop("batch_sampler", None),
+        batches_of,
         sampler=sampler,
         batch_size=settings.get("batch_size", 1),
     )
