@@ -85,6 +85,22 @@ def test_two_save_one_and_four_load(
     assert torch.equal(whole["weight"], WHOLE * 2)
 
 
+@pytest.mark.parametrize("lost", [".metadata", "__1_0.distcp", "half"])
+def test_a_damaged_folder_is_written_over(pool2: ProcessPool, tmp_path: Path, lost: str) -> None:
+    folder = tmp_path / "it"
+    pool2.run(save_parts, str(folder), 2)
+    for file in [file for file in folder.iterdir() if lost in (file.name, "half")]:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        if lost != "half":
+            file.unlink()
+    with pytest.raises(CheckpointError):
+        verify_checkpoint(str(folder))
+    pool2.run(save_parts, str(folder), 3)
+    verify_checkpoint(str(folder))
+    assert load_parts(str(folder))[0] == (WHOLE * 3).tolist()
+    assert [p.name for p in tmp_path.iterdir()] == ["it"]
+
+
 def net() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(4, 7), nn.Tanh(), nn.Linear(7, 1))

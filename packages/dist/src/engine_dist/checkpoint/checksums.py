@@ -99,8 +99,7 @@ def _verify_folder(folder: Path) -> None:
     if not (folder / ".metadata").is_file():
         raise CorruptCheckpointError(f"{folder} is no whole sharded checkpoint: no .metadata")
     note = folder / FOLDER_SUMS
-    expected = json.loads(note.read_bytes()) if note.is_file() else {}
-    for name, noted in expected.items():
+    for name, noted in _sums(note).items() if note.is_file() else ():
         file = folder / os.path.basename(name)
         if not file.is_file() or file_sum(file) != noted:
             raise CorruptCheckpointError(f"{file} is not the file whose checksum {note} holds")
@@ -116,11 +115,18 @@ def file_sum(path: Path) -> dict[str, int]:
 
 
 def _noted(note: Path) -> list[Any]:
+    known = _sums(note).get("one-of", [])
+    return known if isinstance(known, list) else []
+
+
+def _sums(note: Path) -> dict[str, Any]:
     try:
-        known = json.loads(note.read_bytes())["one-of"]
-        return known if isinstance(known, list) else []
-    except (ValueError, KeyError, TypeError) as error:
+        found = json.loads(note.read_bytes())
+    except ValueError as error:
         raise CorruptCheckpointError(f"the checksum {note} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise CorruptCheckpointError(f"the checksum {note} holds {type(found).__name__}, no dict")
+    return found
 
 
 def remove_checkpoint(path: str | os.PathLike[str]) -> None:
