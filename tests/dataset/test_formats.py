@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,42 @@ def test_csv_round_trip(rows: list[tuple[int, float, str]]) -> None:
     assert found == [{"i": i, "f": f, "s": f"{s}x"} for i, f, s in rows]
 
 
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("start", [b"", BOM])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("blank", [0, 2])
+def test_marks_blank_lines_and_line_ends(
+    tmp_path: Path, start: bytes, end: bytes, blank: int
+) -> None:
+    for name, lines in (("a.csv", [b"a,b", b"1,x"]), ("a.jsonl", [b'{"a": 1, "b": "x"}'])):
+        text = end * blank + (end * (blank + 1)).join(lines) + end * blank
+        (tmp_path / name).write_bytes(start + text)
+        assert infos(tmp_path / name) == [{"a": 1, "b": "x"}]
+
+
+def test_a_file_without_entries(tmp_path: Path) -> None:
+    for name, text in (("a.csv", "a,b\n"), ("a.jsonl", "\n")):
+        (tmp_path / name).write_text(text)
+        assert infos(tmp_path / name) == []
+
+
+def test_csv_fields_may_be_long(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    (tmp_path / "a.csv").write_text(f"a,b\n1,{'x' * (limit + 1)}\n")
+    assert len(infos(tmp_path / "a.csv")[0]["b"]) == limit + 1
+    assert csv.field_size_limit() == limit
+
+
+def test_csv_numbers_that_a_float_cannot_hold_stay_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"a,b,c,d\n1_5,1e999,{'9' * 5000},inf\n2.5,1.5,1.5,-1\n")
+    assert infos(tmp_path / "a.csv") == [
+        {"a": "1_5", "b": "1e999", "c": "9" * 5000, "d": float("inf")},
+        {"a": "2.5", "b": "1.5", "c": "1.5", "d": -1.0},
+    ]
+
+
 def test_csv_columns_have_one_type(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("id,count,mixed,share\n007,1,1,1\n012,2,b,.5\n")
@@ -116,6 +153,11 @@ def test_csv_columns_have_one_type(tmp_path: Path) -> None:
     [
         ("a.jsonl", '{"a": 1}\n\n{"a": \n', r"a\.jsonl:3: this line is no JSON: .* at column"),
         ("a.jsonl", '{"a": 1}\n[1]\n', r"a\.jsonl:2: every line should be a JSON object"),
+        ("a.jsonl", f'{{"a": 1}}\n{{"a": {"9" * 5000}}}\n', r"a\.jsonl:2: Exceeds the limit"),
+        ("a.jsonl", f'{{"a": 1}}\n{"[" * 100_000}\n', r"a\.jsonl:2: "),
+        ("a.jsonl", b'{"a": 1}\n{"a": "\xe9"}\n', r"a\.jsonl:2: this is no text in UTF-8"),
+        ("a.csv", BOM + b"a\nx\n\xe9\n", r"a\.csv:3: this is no text in UTF-8 .* encoding\?"),
+        ("a.csv", "", r"a\.csv:1: the file is empty: a line should name the columns"),
         ("a.csv", "a,b\n1,2\n3\n", r"a\.csv:3: 1 values for the 2 columns \['a', 'b'\]"),
         ("a.csv", 'a,b\n1,2\n3,"4\n', r"a\.csv:\d: unexpected end of data"),
         ("a.csv", "a,a\n1,2\n", r"a\.csv:1: a column comes twice"),
@@ -126,13 +168,15 @@ def test_csv_columns_have_one_type(tmp_path: Path) -> None:
         ("a.parquet", "no", r"a\.parquet cannot be read"),
         ("a.arrow", "no", r"a\.arrow cannot be read"),
         ("a.pkl", "no", r"a\.pkl cannot be read"),
-        ("a.xyz", "no", r"a\.xyz cannot be read: .*xyz"),
+        ("a.csv.gz", "no", r"a\.csv\.gz cannot be read: .*gz; known are .*json.*'\.csv'.*jsonl"),
     ],
 )
-def test_corrupt_files_are_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_corrupt_files_are_named(
+    tmp_path: Path, name: str, content: str | bytes, message: str
+) -> None:
     if name.endswith(("parquet", "arrow")):
         pytest.importorskip("pyarrow")
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(AnnotationError, match=message):
         BaseDataset(str(tmp_path / name), data_prefix={}, trusted=True)
 
@@ -141,6 +185,14 @@ def test_corrupt_files_are_named(tmp_path: Path, name: str, content: str, messag
 def test_a_missing_file_is_named(tmp_path: Path, ending: str) -> None:
     with pytest.raises(FileNotFoundError, match=f"nothing.{ending}"):
         BaseDataset(f"nothing.{ending}", data_root=str(tmp_path), trusted=True)
+
+
+def test_a_storage_that_does_not_answer_is_named() -> None:
+    with socket.socket() as taken:  # a port that nobody listens at
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/a.jsonl"
+        with pytest.raises(AnnotationError, match=rf"{url} cannot be read: .*refused"):
+            read_file(url, trusted=False)
 
 
 def test_no_file_at_all() -> None:

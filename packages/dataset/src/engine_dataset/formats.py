@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable
 from os.path import splitext
 from typing import Any
 
-from engine_config.fileio import get, get_text, load
+from engine_config.fileio import file_handlers, get, load
 
 
 class AnnotationError(ValueError, TypeError):
@@ -42,16 +43,31 @@ def read_file(path: str, *, trusted: bool) -> Any:
         if ending in _TABLES:
             return {"metainfo": {}, "data_list": _TABLES[ending](path)}
         return load(path, file_format="pkl" if ending in (".pkl", ".pickle") else None)
-    except (OSError, ModuleNotFoundError, AnnotationError):
+    except (FileNotFoundError, PermissionError, ModuleNotFoundError, AnnotationError):
         raise
-    except Exception as error:  # each format has errors of its own
-        raise AnnotationError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # each format and each storage has errors of its own
+        known = ending in _TABLES or ending[1:] in file_handlers
+        others = "" if known else f"; for annotations also {sorted(_TABLES)}"
+        raise AnnotationError(f"{path} cannot be read: {error}{others}") from error
+
+
+def _text(path: str) -> str:
+    """Return a file's text, without the mark of UTF-8 that some programs put before it."""
+    content = get(path)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise AnnotationError(
+            f"{path}:{line}: this is no text in UTF-8 ({error.reason}); is it compressed, or in "
+            "another encoding?"
+        ) from error
 
 
 def _jsonl(path: str) -> list[dict[str, Any]]:
     entries = []
     # not splitlines(), which also splits at separators that strings of JSON may hold
-    for number, line in enumerate(get_text(path).split("\n"), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -60,6 +76,8 @@ def _jsonl(path: str) -> list[dict[str, Any]]:
             raise AnnotationError(
                 f"{path}:{number}: this line is no JSON: {error.msg}, at column {error.colno}"
             ) from error
+        except (ValueError, RecursionError) as error:  # a number too long, or nested too deep
+            raise AnnotationError(f"{path}:{number}: {error}") from error
         if not isinstance(entry, dict):
             raise AnnotationError(
                 f"{path}:{number}: every line should be a JSON object, this is a "
@@ -70,10 +88,15 @@ def _jsonl(path: str) -> list[dict[str, Any]]:
 
 
 def _csv(path: str) -> list[dict[str, Any]]:
-    reader = csv.reader(io.StringIO(get_text(path), newline=""), strict=True)
+    text = _text(path)
+    # a field may be long, such as the outline of an object; quotes that do not end are refused
+    limit = csv.field_size_limit(len(text))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[list[str]] = []
     try:
-        names = next(reader, [])
+        names = next(filter(None, reader), None)  # lines without anything are none
+        if names is None:
+            raise AnnotationError(f"{path}:1: the file is empty: a line should name the columns")
         for row in reader:
             if row and len(row) != len(names):
                 raise AnnotationError(
@@ -83,6 +106,8 @@ def _csv(path: str) -> list[dict[str, Any]]:
             rows += [row] if row else []
     except csv.Error as error:
         raise AnnotationError(f"{path}:{reader.line_num}: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
     if len(set(names)) != len(names):
         raise AnnotationError(f"{path}:1: a column comes twice in {names}")
     columns = [_typed(list(column)) for column in zip(*rows, strict=True)]
@@ -91,13 +116,13 @@ def _csv(path: str) -> list[dict[str, Any]]:
 
 def _typed(column: list[str]) -> list[Any]:
     """Return a column as integers, else as floats, where every value is one."""
-    for kind in (int, float):
+    for kind in (int, _float):
         try:
             values = [kind(value) for value in column]
         except ValueError:
             continue
         # 007 names something: it is a number only where it is written as one
-        if kind is float or all(map(_plain, column)):
+        if kind is _float or all(map(_plain, column)):
             return values
         break
     return column
@@ -105,6 +130,14 @@ def _typed(column: list[str]) -> list[Any]:
 
 def _plain(number: str) -> bool:
     return number == str(int(number))
+
+
+def _float(text: str) -> float:
+    """Return a number; ValueError if it is beyond the floats, or written as in Python."""
+    number = float(text)
+    if "_" in text or (math.isinf(number) and "inf" not in text.lower()):
+        raise ValueError(text)
+    return number
 
 
 def _parquet(path: str) -> list[dict[str, Any]]:
