@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from engine_config import Config
 from engine_dataset import BaseDataset, force_full_init
+from engine_dataset.formats import AnnotationError
 from engine_registry import DATASETS
 from tests.dataset.samples import Numbers, write
 
@@ -52,6 +54,15 @@ def test_metainfo_of_class_argument_and_file(tmp_path: Path) -> None:
     assert Own.METAINFO == {"task": "class", "own": 1}
 
 
+def test_metainfo_that_names_a_storage_without_access_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("s3fs", "boto3"):  # as if it were not installed
+        monkeypatch.setitem(sys.modules, name, None)
+    given = {"source": "s3://bucket/scans", "other": "gs://bucket/scans"}
+    assert Numbers(metainfo=given).metainfo == given
+
+
 def test_metainfo_is_read_only() -> None:
     dataset = Facts(metainfo={"palette": [1]})
     dataset.metainfo["palette"].append(2)
@@ -78,6 +89,9 @@ def test_paths_are_joined(tmp_path: Path) -> None:
     assert elsewhere[0]["img_path"] == "s3://b/0.png"
     alone = BaseDataset("a.json", data_root=str(tmp_path))
     assert alone[0]["img_path"] == str(tmp_path / "0.png")
+    write(tmp_path / "b.json", [{"img_path": "s3://bucket/0.png"}])
+    remote = BaseDataset("b.json", data_root=str(tmp_path), data_prefix={"img_path": "imgs"})
+    assert remote[0]["img_path"] == "s3://bucket/0.png"
 
 
 def test_built_from_a_config(tmp_path: Path) -> None:
@@ -94,6 +108,8 @@ def test_a_prefix_that_entries_lack_is_named(tmp_path: Path) -> None:
         BaseDataset(file, data_prefix={"depth": "d"})
     with pytest.raises(TypeError, match=r"data_prefix\['img_path'\] should be a string, got int"):
         BaseDataset(file, data_prefix={"img_path": 3})
+    with pytest.raises(AnnotationError, match=r"'label', but that of the entry .* is no path"):
+        BaseDataset(file, data_prefix={"label": "d"})
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,13 @@ def test_csv_columns_have_one_type(tmp_path: Path) -> None:
         ("a.json", '{"metainfo": {},\n', r"a\.json cannot be read: .*line 2"),
         ("a.json", "[]", r"a\.json should hold a dict with metainfo and data_list, it holds a l"),
         ("a.json", '{"images": []}', r"a\.json lacks metainfo and data_list.*\['images'\]"),
+        ("a.json", '{"metainfo": [], "data_list": null}', "a dict .* and a list .* list and None"),
+        ("a.json", '{"metainfo": {}, "data_list": {"a": 1}}', "a list as data_list, .* and dict"),
+        (
+            "a.json",
+            '{"metainfo": {}, "data_list": [{}, 1]}',
+            r"the entry 1 of .*a\.json should be",
+        ),
         ("a.yaml", "a: [1\nb: 2", r"a\.yaml cannot be read: (.|\n)*line 2"),
         ("a.parquet", "no", r"a\.parquet cannot be read"),
         ("a.arrow", "no", r"a\.arrow cannot be read"),

@@ -31,7 +31,9 @@ def absolute(path: str, root: str, empty: str = "") -> str:
 
 
 def join_prefix(prefix: str, path: str) -> str:
-    """Join paths as the prefix's storage does."""
+    """Join paths as the prefix's storage does; a path that is a URI stays."""
+    if _SCHEME.match(path):
+        return path
     if not _SCHEME.match(prefix):
         return osp.join(prefix, path)
     return join_path(prefix, path)
@@ -62,7 +64,7 @@ def read_metainfo(
 def _lines_of(value: str) -> str | list[str]:
     try:
         return list_from_file(value)
-    except (OSError, TypeError, ValueError):
+    except Exception:  # each storage has errors of its own, such as for missing credentials
         logger.debug("metainfo %r names no file: it is taken as it is", value)
         return value
 
@@ -93,4 +95,10 @@ def read_annotations(path: str, *, trusted: bool) -> tuple[dict[str, Any], list[
             f"{path} lacks {' and '.join(missing)}: it should hold a dict with metainfo and "
             f"data_list, its keys are {sorted(map(str, content))[:8]}"
         )
-    return dict(content["metainfo"]), list(content["data_list"])
+    metainfo, entries = content["metainfo"], content["data_list"]
+    if not isinstance(metainfo, Mapping) or not isinstance(entries, list | tuple):
+        raise AnnotationError(
+            f"{path} should hold a dict as metainfo and a list as data_list, got "
+            f"{type(metainfo).__name__} and {type(entries).__name__}"
+        )
+    return dict(metainfo), list(entries)

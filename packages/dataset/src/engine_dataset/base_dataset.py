@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from torch.utils.data import Dataset
 from engine_config import Config
 from engine_registry import DATASETS
 
-from .annotations import absolute, join_prefix, read_annotations, read_metainfo
+from .annotations import AnnotationError, absolute, join_prefix, read_annotations, read_metainfo
 from .drawing import draws_nothing
 from .force_init import force_full_init
 from .serialization import Records, give_back_memory
@@ -142,7 +143,8 @@ class BaseDataset(Dataset[Any]):
         metainfo, raw = read_annotations(self.ann_file, trusted=self.trusted)
         for name, value in metainfo.items():
             self._metainfo.setdefault(name, value)
-        if type(self).parse_data_info is BaseDataset.parse_data_info and not self.data_prefix:
+        as_it_is = type(self).parse_data_info is BaseDataset.parse_data_info
+        if as_it_is and not self.data_prefix and all(isinstance(entry, dict) for entry in raw):
             return raw
         data_list: list[dict[str, Any]] = []
         for entry in raw:
@@ -160,14 +162,26 @@ class BaseDataset(Dataset[Any]):
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
         """Turn an entry of the annotation file into a dict, or a list of dicts, of samples."""
+        if not isinstance(raw_data_info, dict):
+            raise AnnotationError(
+                f"{self._named(raw_data_info)} should be a dict; otherwise override "
+                "parse_data_info"
+            )
         for key, prefix in self.data_prefix.items():
             if key not in raw_data_info:
                 raise KeyError(
-                    f"data_prefix has {key!r}, which the entry {raw_data_info!r} of "
-                    f"{self.ann_file or 'the annotations'} has not"
+                    f"data_prefix has {key!r}, which {self._named(raw_data_info)} has not"
                 )
-            raw_data_info[key] = join_prefix(prefix, raw_data_info[key])
+            path = raw_data_info[key]
+            if not isinstance(path, str | os.PathLike):
+                raise AnnotationError(
+                    f"data_prefix has {key!r}, but that of {self._named(raw_data_info)} is no path"
+                )
+            raw_data_info[key] = join_prefix(prefix, os.fspath(path))
         return raw_data_info
+
+    def _named(self, entry: object) -> str:
+        return f"the entry {entry!r} of {self.ann_file or 'the annotations'}"
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Return the entries of ``data_list`` to keep; a subclass may look at ``filter_cfg``."""
