@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine_config import Config
 from engine_dataset import BaseDataset, force_full_init
@@ -87,6 +88,8 @@ def test_paths_are_joined(tmp_path: Path) -> None:
     }  # fmt: skip
     elsewhere = BaseDataset("a.json", data_root=str(tmp_path), data_prefix={"img_path": "s3://b"})
     assert elsewhere[0]["img_path"] == "s3://b/0.png"
+    for root, file in ((tmp_path, "a.json"), ("", tmp_path / "a.json")):
+        assert BaseDataset(file, data_root=root).ann_file == str(tmp_path / "a.json")
     alone = BaseDataset("a.json", data_root=str(tmp_path))
     assert alone[0]["img_path"] == str(tmp_path / "0.png")
     write(tmp_path / "b.json", [{"img_path": "s3://bucket/0.png"}])
@@ -108,6 +111,8 @@ def test_a_prefix_that_entries_lack_is_named(tmp_path: Path) -> None:
         BaseDataset(file, data_prefix={"depth": "d"})
     with pytest.raises(TypeError, match=r"data_prefix\['img_path'\] should be a string, got int"):
         BaseDataset(file, data_prefix={"img_path": 3})
+    with pytest.raises(TypeError, match=r"data_prefix should be a dict .*, got 'images'"):
+        BaseDataset(file, data_prefix="images")  # type: ignore[arg-type]  # the mistake under test
     with pytest.raises(AnnotationError, match=r"'label', but that of the entry .* is no path"):
         BaseDataset(file, data_prefix={"label": "d"})
 
@@ -134,6 +139,36 @@ def test_other_things_are_no_entry(tmp_path: Path, wrong: Any) -> None:
 
     with pytest.raises(TypeError, match=r"Parsed\.parse_data_info should return a dict or a list"):
         Parsed(write(tmp_path / "a.json", ENTRIES))
+
+
+@pytest.mark.parametrize("method", ["load_data_list", "filter_data"])
+def test_entries_come_as_anything_that_lists_them(method: str) -> None:
+    def listing(found: Any) -> Any:
+        return type("Own", (Numbers,), {method: lambda self: found})
+
+    assert len(listing(iter([{}, {}]))()) == 2
+    assert len(listing(({}, {}))(serialize_data=False)) == 2
+    for wrong in (None, 3, {"a": 1}):
+        with pytest.raises(TypeError, match=rf"Own\.{method} should return a list of dicts, got"):
+            listing(wrong)()
+
+
+@pytest.mark.parametrize("serialize", [True, False])
+def test_an_entry_that_is_no_dict_is_named(serialize: bool) -> None:
+    dataset = Numbers(range(3), serialize_data=False)
+    dataset.data_list[1] = "text"
+    dataset.serialize_data = serialize
+    dataset.data_bytes, _ = dataset._serialize_data() if serialize else (dataset.data_bytes, None)
+    with pytest.raises(TypeError, match="entry 1 of Numbers should be a dict, got str 'text'"):
+        dataset[1]
+
+
+def test_an_entry_that_cannot_be_pickled_is_named() -> None:
+    entries = [{"number": n} for n in range(3)] + [{"number": 3, "f": lambda: 1}]
+    own = type("Own", (Numbers,), {"load_data_list": lambda self: entries})
+    with pytest.raises(TypeError, match="entry 3 cannot be pickled, which serialize_data=True"):
+        own()
+    assert own(serialize_data=False)[3]["f"]() == 1
 
 
 def test_filter_and_indices() -> None:
@@ -180,7 +215,8 @@ def test_an_entry_is_a_copy(serialize: bool) -> None:
     dataset.get_data_info(1)["cats"].append("changed")
     assert dataset.get_data_info(1) == {"number": 1, "cats": [1], "sample_idx": 1}
     assert dataset.get_data_info(-1)["sample_idx"] == 4
-    assert dataset[np.int64(2)]["number"] == 2  # type: ignore[index]  # as samplers may give it
+    for index in (np.int64(2), torch.tensor(2), np.array(2)):  # as samplers may give it
+        assert repr(dataset[index]["sample_idx"]) == "2"  # type: ignore[index]  # not an int
 
 
 @pytest.mark.parametrize("serialize", [True, False])
@@ -190,6 +226,18 @@ def test_out_of_range(serialize: bool, index: int) -> None:
     with pytest.raises(IndexError, match=f"sample {index} of 5 in Numbers: out of range"):
         dataset[index]
     assert sum(1 for _ in iter(dataset)) == 5  # an IndexError ends the iteration
+
+
+@pytest.mark.parametrize("serialize", [True, False])
+@pytest.mark.parametrize("index", ["a", None, 1.5, slice(1, 3), [1]])
+def test_what_is_no_index(serialize: bool, index: Any) -> None:
+    with pytest.raises(TypeError, match="a sample of Numbers is asked for by an int, got"):
+        Numbers(serialize_data=serialize)[index]
+
+
+def test_max_refetch_is_a_number_of_samples() -> None:
+    with pytest.raises(ValueError, match="max_refetch should be 0 or more, got -1"):
+        Numbers(max_refetch=-1)
 
 
 def test_categories_are_for_a_subclass() -> None:
@@ -280,7 +328,8 @@ def test_subsets_that_cannot_be(serialize: bool) -> None:
     for many in ([5], [-6]):
         with pytest.raises(IndexError, match=f"sample {many[0]} of 5: out of range"):
             dataset.get_subset_(many)
-    for odd in ("12", 1.5):
+    mask = [True, False, True, False, True]
+    for odd in ("12", 1.5, [1.5], mask, np.array(mask), np.array([[1]]), ["a"], {1}):
         with pytest.raises(TypeError, match="indices should be an int or a sequence of ints"):
             dataset.get_subset(odd)  # type: ignore[arg-type]  # the mistake under test
 

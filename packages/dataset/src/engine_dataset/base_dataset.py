@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import logging
+import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any, TypeVar
 
 import numpy as np
@@ -70,9 +71,9 @@ class BaseDataset(Dataset[Any]):
 
     def __init__(
         self,
-        ann_file: str | None = "",
+        ann_file: str | os.PathLike[str] | None = "",
         metainfo: Mapping[str, Any] | Config | None = None,
-        data_root: str | None = "",
+        data_root: str | os.PathLike[str] | None = "",
         data_prefix: Mapping[str, Any] | None = {"img_path": ""},  # only read
         filter_cfg: Mapping[str, Any] | None = None,
         indices: Indices | None = None,
@@ -84,14 +85,21 @@ class BaseDataset(Dataset[Any]):
         *,
         trusted: bool = False,
     ) -> None:
-        self.ann_file = ann_file or ""
+        self.ann_file = _as_text(ann_file)
         self._metainfo = self._load_metainfo(copy.deepcopy(metainfo))
-        self.data_root = data_root or ""
+        self.data_root = _as_text(data_root)
+        if not isinstance(data_prefix, Mapping | None):
+            raise TypeError(
+                "data_prefix should be a dict of the entries' keys and their folders, got "
+                f"{data_prefix!r}"
+            )
         self.data_prefix: dict[str, Any] = dict(copy.copy(data_prefix or {}))
         self.filter_cfg = copy.deepcopy(filter_cfg)
         self._indices = indices
         self.serialize_data = serialize_data
         self.test_mode = test_mode
+        if max_refetch < 0:
+            raise ValueError(f"max_refetch should be 0 or more, got {max_refetch}")
         self.max_refetch = max_refetch
         self.trusted = trusted
         self.data_list: list[Any] = []
@@ -122,13 +130,22 @@ class BaseDataset(Dataset[Any]):
         """Load the annotations; do nothing if that has been done."""
         if self._fully_initialized:
             return
-        self.data_list = self.load_data_list()
-        self.data_list = self.filter_data()
+        self.data_list = self._listed(self.load_data_list(), "load_data_list")
+        self.data_list = self._listed(self.filter_data(), "filter_data")
         if self._indices is not None:
             self.data_list = self._get_unserialized_subset(self._indices)
         if self.serialize_data:
             self.data_bytes, self.data_address = self._serialize_data()
         self._fully_initialized = True
+
+    def _listed(self, found: Any, method: str) -> list[Any]:
+        if isinstance(found, Mapping | str) or not isinstance(found, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}.{method} should return a list of dicts, got "
+                f"{type(found).__name__}"
+            )
+        # what has a length may be larger than memory: only an iterator is read out
+        return found if isinstance(found, Sized) else list(found)  # type: ignore[return-value]  # like a list
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read ``ann_file``: a dict of ``metainfo`` and ``data_list``; return the parsed list.
@@ -214,17 +231,27 @@ class BaseDataset(Dataset[Any]):
         IndexError
             If there is no such entry.
         """
+        try:
+            number = operator.index(idx)
+        except TypeError:
+            raise TypeError(
+                f"a sample of {type(self).__name__} is asked for by an int, got {idx!r}"
+            ) from None
         info: dict[str, Any]
         try:
-            if self.serialize_data:
-                info = self.data_bytes[idx]
-            else:
-                info = copy.deepcopy(self.data_list[idx])
+            info = self.data_bytes[number] if self.serialize_data else self.data_list[number]
         except IndexError:
             raise IndexError(
                 f"sample {idx} of {len(self)} in {type(self).__name__}: out of range"
             ) from None
-        info["sample_idx"] = idx if idx >= 0 else len(self) + idx
+        if not self.serialize_data:
+            info = copy.deepcopy(info)
+        if not isinstance(info, dict):
+            raise TypeError(
+                f"entry {number} of {type(self).__name__} should be a dict, got "
+                f"{type(info).__name__} {info!r:.40}"
+            )
+        info["sample_idx"] = number if number >= 0 else len(self) + number
         return info
 
     def prepare_data(self, idx: int) -> Any:
@@ -324,6 +351,10 @@ class BaseDataset(Dataset[Any]):
         return other
 
 
+def _as_text(path: str | os.PathLike[str] | None) -> str:
+    return os.fspath(path) if isinstance(path, os.PathLike) else path or ""
+
+
 def numbers_of(indices: Indices, size: int) -> Sequence[int]:
     """Return the sample numbers that a count or a sequence of numbers stands for.
 
@@ -338,9 +369,15 @@ def numbers_of(indices: Indices, size: int) -> Sequence[int]:
         if not -size <= indices <= size:
             raise IndexError(f"a subset of {indices} of {size} samples: there are not so many")
         return range(int(indices)) if indices >= 0 else range(size + int(indices), size)
-    if isinstance(indices, str) or not isinstance(indices, Sequence | np.ndarray):
-        raise TypeError(f"indices should be an int or a sequence of ints, got {indices!r}")
-    for number in indices:
-        if not -size <= number < size:
-            raise IndexError(f"sample {number} of {size}: out of range")
-    return indices
+    known = isinstance(indices, Sequence | np.ndarray) and not isinstance(indices, str)
+    numbers = np.asarray(indices if known else [""])
+    if numbers.size and (numbers.ndim != 1 or numbers.dtype.kind not in "iu"):
+        # bools would be taken as the numbers 0 and 1
+        raise TypeError(
+            "indices should be an int or a sequence of ints (of a mask numpy.flatnonzero), got "
+            f"{indices!r:.80}"
+        )
+    if len(beyond := numbers[(numbers < -size) | (numbers >= size)]):
+        raise IndexError(f"sample {beyond[0]} of {size}: out of range")
+    found: list[int] = numbers.tolist()
+    return found

@@ -52,7 +52,13 @@ class Records:
 
     @classmethod
     def of(cls, records: Sequence[Any]) -> Records:
-        """Pickle records, one by one, into shared memory."""
+        """Pickle records, one by one, into shared memory.
+
+        Raises
+        ------
+        TypeError
+            If a record cannot be pickled.
+        """
         return cls(adopt(SharedBytes.write(_pickled(records))), len(records))
 
     def __len__(self) -> int:
@@ -101,15 +107,34 @@ class Records:
 
 def _pickled(records: Sequence[Any]) -> Iterator[bytes]:
     ends = [np.zeros(1, dtype=np.int64)]
-    total = 0
+    count = total = 0
     iterator = iter(records)
-    while chunk := [pickle.dumps(r, 5) for r in itertools.islice(iterator, _CHUNK)]:
+    while chunk := _dumped(list(itertools.islice(iterator, _CHUNK)), count):
         yield from chunk
+        count += len(chunk)
         sizes = np.fromiter(map(len, chunk), dtype=np.int64, count=len(chunk))
         ends.append(total + sizes.cumsum())
         total = int(ends[-1][-1])
     yield bytes(-total % 8)  # so that the numbers are aligned
     yield from (part.tobytes() for part in ends)
+
+
+def _dumped(records: list[Any], first: int) -> list[bytes]:
+    try:
+        return [pickle.dumps(record, 5) for record in records]
+    except Exception as error:  # objects raise whatever they like
+        number = first + next(n for n, record in enumerate(records) if not _pickles(record))
+        raise TypeError(
+            f"entry {number} cannot be pickled, which serialize_data=True needs: {error}"
+        ) from error
+
+
+def _pickles(record: object) -> bool:
+    try:
+        pickle.dumps(record, 5)
+    except Exception:
+        return False
+    return True
 
 
 def give_back_memory() -> None:
