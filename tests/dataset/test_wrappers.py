@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine_dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from engine_registry import DATASETS
@@ -59,17 +61,48 @@ def test_metainfo_must_agree_but_for_what_is_ignored() -> None:
     assert both.metainfo["classes"] == ["a"]
 
 
+ARRAYS: list[Any] = [
+    np.zeros(3), np.zeros(2), np.zeros((1, 3)), np.ones(3), torch.full((3,), 7), torch.ones(2), 0.0,
+    [np.zeros(3)], [np.ones(3)], [np.zeros(3)] * 2, (np.zeros(3),), {"a": np.zeros(3)},
+    {"a": np.ones(3)}, {"b": np.zeros(3)}, "text",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("one", range(len(ARRAYS)))
+def test_arrays_in_metainfo_are_compared(one: int) -> None:
+    first = Numbers(metainfo={"p": ARRAYS[one]})
+    for number, other in enumerate(copy.deepcopy(ARRAYS)):
+        second = Numbers(metainfo={"p": other})
+        if one == number:
+            assert len(ConcatDataset([first, second])) == 10
+        else:
+            with pytest.raises(ValueError, match=r"differs in \['p'\]"):
+                ConcatDataset([first, second])
+
+
+def test_where_a_sample_comes_from() -> None:
+    # what subclasses of MMEngine's datasets call
+    assert ConcatDataset([Numbers(range(3)), Numbers()])._get_ori_dataset_idx(4) == (1, 1)
+    assert RepeatDataset(Numbers(range(3)), 2)._get_ori_dataset_idx(4) == 1
+    assert ClassBalancedDataset(Numbers(range(3)), 1e-9)._get_ori_dataset_idx(2) == 2
+
+
 def test_what_is_no_dataset_is_refused() -> None:
     with pytest.raises(ValueError, match="needs at least one dataset"):
         ConcatDataset([])
+    with pytest.raises(TypeError, match="should be a list of datasets or configs, got Numbers"):
+        ConcatDataset(Numbers())  # type: ignore[arg-type]  # the mistake under test
     with pytest.raises(TypeError, match="ignore_keys should be a string or a list, got int"):
         ConcatDataset([Numbers()], ignore_keys=3)  # type: ignore[arg-type]  # the mistake under test
     for make in (lambda d: ConcatDataset([d]), lambda d: RepeatDataset(d, 1),
                  lambda d: ClassBalancedDataset(d, 1)):  # fmt: skip
         with pytest.raises(TypeError, match="BaseDatasets, wrappers of them or their configs"):
             make([1, 2])
-    with pytest.raises(ValueError, match="times should be 1 or more, got 0"):
-        RepeatDataset(Numbers(), 0)
+    for times in (0, 1.5, "2"):
+        with pytest.raises(ValueError, match=f"times should be a whole number .*, got {times!r}"):
+            RepeatDataset(Numbers(), times)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(ValueError, match="oversample_thr should be a share from 0 on, got -1"):
+        ClassBalancedDataset(Numbers(), -1)
 
 
 def test_repeated() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NoReturn
 
+import numpy as np
 from torch.utils.data import ConcatDataset as TorchConcatDataset
 from torch.utils.data import Dataset
 
@@ -147,6 +148,10 @@ class ConcatDataset(DatasetWrapper, TorchConcatDataset[Any]):
         lazy_init: bool = False,
         ignore_keys: str | list[str] | None = None,
     ) -> None:
+        if isinstance(datasets, Dataset | Mapping | str):
+            raise TypeError(
+                f"datasets should be a list of datasets or configs, got {type(datasets).__name__}"
+            )
         self.datasets: list[Any] = [_built(dataset) for dataset in datasets]
         if not self.datasets:
             raise ValueError("ConcatDataset needs at least one dataset, got none")
@@ -183,8 +188,13 @@ class ConcatDataset(DatasetWrapper, TorchConcatDataset[Any]):
         return self.cumulative_sizes[-1]
 
     def _locate(self, idx: int) -> tuple[Any, int]:
+        number, inside = self._get_ori_dataset_idx(idx)
+        return self.datasets[number], inside
+
+    def _get_ori_dataset_idx(self, idx: int) -> tuple[int, int]:
+        """Return a dataset's number and the sample's in it; subclasses elsewhere call this."""
         number = bisect_right(self.cumulative_sizes, idx)
-        return self.datasets[number], idx - (self.cumulative_sizes[number - 1] if number else 0)
+        return number, idx - (self.cumulative_sizes[number - 1] if number else 0)
 
 
 @DATASETS.register_module()
@@ -202,8 +212,8 @@ class RepeatDataset(DatasetWrapper):
     """
 
     def __init__(self, dataset: Any, times: int, lazy_init: bool = False) -> None:
-        if times < 1:
-            raise ValueError(f"times should be 1 or more, got {times}")
+        if not isinstance(times, int | np.integer) or times < 1:
+            raise ValueError(f"times should be a whole number from 1 on, got {times!r}")
         self.dataset = _built(dataset)
         self.times = times
         self._metainfo = self.dataset.metainfo
@@ -219,7 +229,11 @@ class RepeatDataset(DatasetWrapper):
         return self.times * self._ori_len
 
     def _locate(self, idx: int) -> tuple[Any, int]:
-        return self.dataset, idx % self._ori_len
+        return self.dataset, self._get_ori_dataset_idx(idx)
+
+    def _get_ori_dataset_idx(self, idx: int) -> int:
+        """Return the sample's number in the dataset inside; subclasses elsewhere call this."""
+        return idx % self._ori_len
 
 
 @DATASETS.register_module()
@@ -241,6 +255,8 @@ class ClassBalancedDataset(DatasetWrapper):
     """
 
     def __init__(self, dataset: Any, oversample_thr: float, lazy_init: bool = False) -> None:
+        if not oversample_thr >= 0:
+            raise ValueError(f"oversample_thr should be a share from 0 on, got {oversample_thr}")
         self.dataset = _built(dataset)
         self.oversample_thr = oversample_thr
         self._metainfo = self.dataset.metainfo
@@ -266,16 +282,26 @@ class ClassBalancedDataset(DatasetWrapper):
         return len(self.repeat_indices)
 
     def _locate(self, idx: int) -> tuple[Any, int]:
-        return self.dataset, self.repeat_indices[idx]
+        return self.dataset, self._get_ori_dataset_idx(idx)
+
+    def _get_ori_dataset_idx(self, idx: int) -> int:
+        """Return the sample's number in the dataset inside; subclasses elsewhere call this."""
+        return self.repeat_indices[idx]
 
 
 _MISSING = object()
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Compare metainfo, in which arrays may be."""
-    same = one == other
-    return bool(same.all()) if hasattr(same, "all") else bool(same)
+    """Compare metainfo, in which arrays may be, at any depth."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and type(one) is type(other):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if hasattr(one, "shape") or hasattr(other, "shape"):
+        same_shape = getattr(one, "shape", ()) == getattr(other, "shape", ())
+        return same_shape and bool((one == other).all())
+    return bool(one == other)
 
 
 def _built(value: Any) -> Any:
