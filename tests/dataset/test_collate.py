@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from engine_config import ConfigDict
 from engine_dataset import (
     COLLATE_FUNCTIONS,
     BaseDataElement,
@@ -32,9 +34,9 @@ def test_pseudo_collate_groups_and_stacks_nothing() -> None:
     )
     assert batch["x"][0] is one
     assert batch["x"][1] is other
-    assert batch["meta"] == {"name": ["a", "b"], "t": [[1, 3], [2, 4]]}
+    assert batch["meta"] == {"name": ["a", "b"], "t": [(1, 3), (2, 4)]}
     assert batch["e"] == [element, element]
-    assert batch["p"] == Pair([1, 2], ["u", "v"])
+    assert batch["p"] == Pair((1, 2), ("u", "v"))
     assert pseudo_collate([1, 2]) == [1, 2]
     assert isinstance(pseudo_collate([OrderedDict(a=1)]), OrderedDict)
 
@@ -73,6 +75,19 @@ def test_default_collate_stacks() -> None:
 def test_samples_of_different_lengths_are_refused(collate: Any) -> None:
     with pytest.raises(ValueError, match=r"the samples of a batch have \[1, 2\] entries"):
         collate([(1, 2), (1,)])
+
+
+@pytest.mark.parametrize("collate", [pseudo_collate, default_collate])
+def test_a_sample_that_lacks_a_key_is_named(collate: Any) -> None:
+    message = r"sample 1 of the batch lacks 'b', which the first has; its keys are \['a'\]"
+    with pytest.raises(KeyError, match=message):
+        collate([{"a": 1, "b": 2}, {"a": 1}])
+
+
+@pytest.mark.parametrize("collate", [pseudo_collate, default_collate])
+def test_mappings_of_other_kinds(collate: Any) -> None:
+    for sample in (defaultdict(str, a="x"), MappingProxyType({"a": "x"}), ConfigDict({"a": "x"})):
+        assert dict(collate([sample, sample])) == {"a": ["x", "x"]}
 
 
 def test_what_cannot_be_stacked_is_refused() -> None:

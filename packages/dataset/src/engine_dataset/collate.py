@@ -26,7 +26,8 @@ def pseudo_collate(data_batch: Sequence[Any]) -> Any:
     Returns
     -------
     object
-        That structure with, at each leaf, the list of what the samples have there.
+        That structure with, at each leaf, what the samples have there: a list where they are
+        dicts, a tuple where they are lists or tuples.
 
     Examples
     --------
@@ -37,8 +38,7 @@ def pseudo_collate(data_batch: Sequence[Any]) -> Any:
     if isinstance(first, str | bytes | BaseDataElement):
         return data_batch
     if isinstance(first, Mapping):
-        items = {key: pseudo_collate([sample[key] for sample in data_batch]) for key in first}
-        return items if type(first) is dict else type(first)(items)  # type: ignore[call-arg]  # of a dict
+        return _of_items(first, {k: pseudo_collate(_column(data_batch, k)) for k in first})
     if isinstance(first, tuple | list):
         return _of_columns(first, [pseudo_collate(column) for column in _columns(data_batch)])
     return data_batch
@@ -69,18 +69,37 @@ def default_collate(data_batch: Sequence[Any]) -> Any:
     if isinstance(first, str | bytes | BaseDataElement):
         return data_batch
     if isinstance(first, Mapping):
-        items = {key: default_collate([sample[key] for sample in data_batch]) for key in first}
-        return items if type(first) is dict else type(first)(items)  # type: ignore[call-arg]  # of a dict
+        return _of_items(first, {k: default_collate(_column(data_batch, k)) for k in first})
     if isinstance(first, tuple | list):
         return _of_columns(first, [default_collate(column) for column in _columns(data_batch)])
     return torch_collate(list(data_batch))
 
 
-def _columns(samples: Sequence[Sequence[Any]]) -> list[list[Any]]:
+def _column(samples: Sequence[Mapping[Any, Any]], key: object) -> list[Any]:
+    try:
+        return [sample[key] for sample in samples]
+    except KeyError:
+        lacking = next(n for n, sample in enumerate(samples) if key not in sample)
+        raise KeyError(
+            f"sample {lacking} of the batch lacks {key!r}, which the first has; its keys are "
+            f"{list(samples[lacking])}"
+        ) from None
+
+
+def _of_items(first: Mapping[Any, Any], items: dict[Any, Any]) -> Mapping[Any, Any]:
+    if type(first) is dict:
+        return items
+    try:
+        return type(first)(items)  # type: ignore[call-arg]  # of a dict
+    except TypeError:  # a defaultdict, which is made in another way
+        return items
+
+
+def _columns(samples: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     lengths = {len(sample) for sample in samples}
     if len(lengths) > 1:
         raise ValueError(f"the samples of a batch have {sorted(lengths)} entries, not one number")
-    return [list(column) for column in zip(*samples, strict=True)]
+    return list(zip(*samples, strict=True))
 
 
 def _of_columns(first: Sequence[Any], columns: list[Any]) -> Any:
