@@ -110,6 +110,27 @@ def test_update_new_clone() -> None:
         assert same.to_dict().keys() == sample.to_dict().keys()
 
 
+def test_what_has_a_gradient_is_cloned_in_its_graph() -> None:
+    weight = torch.ones(2, requires_grad=True)
+    sample = BaseDataElement(loss=weight * 2, inner=BaseDataElement(loss=weight * 3))
+    twin = sample.clone()
+    assert twin.loss is not sample.loss
+    (twin.loss + twin.inner.loss).sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [5, 5]
+
+
+def test_arrays_and_tensors_that_have_no_exact_counterpart() -> None:
+    found = BaseDataElement(half=torch.tensor([1.5], dtype=torch.bfloat16)).numpy()
+    assert (found.half.dtype, found.half.tolist()) == (np.float32, [1.5])
+    frozen = np.arange(3)
+    frozen.flags.writeable = False
+    tensors = BaseDataElement(flipped=np.arange(3)[::-1], frozen=frozen).to_tensor()
+    assert (tensors.flipped.tolist(), tensors.frozen.tolist()) == ([2, 1, 0], [0, 1, 2])
+    array = np.arange(3)
+    assert BaseDataElement(array=array).to_tensor().array.data_ptr() == array.ctypes.data
+
+
 def test_conversions_leave_the_element_as_it_is() -> None:
     sample = element()
     half = sample.to(torch.float16)
@@ -241,6 +262,9 @@ def check(found: InstanceData, expected: list[int]) -> None:
         (torch.tensor([4, 1]), [4, 1]), (torch.tensor([], dtype=torch.int64), []),
         (torch.tensor([False, True, False, False, True]), [1, 4]),
         (np.array([2, 2]), [2, 2]), (np.array([True] * 5), [0, 1, 2, 3, 4]),
+        (np.arange(5)[::-1], [4, 3, 2, 1, 0]), (np.array([True, False, False] * 2)[:0:-1], [2]),
+        (np.array([3, 1], np.uint16), [3, 1]), (slice(None, None, -2), [4, 2, 0]),
+        (slice(0, 3, -1), []), ([torch.tensor(2), np.int64(1)], [2, 1]),
     ],
 )  # fmt: skip
 def test_every_index_takes_of_every_field(index: Any, expected: list[int]) -> None:
@@ -268,6 +292,9 @@ def test_no_such_instance(index: int) -> None:
     [
         (1.5, TypeError, "instances are indexed by"),
         (torch.ones(5), TypeError, "instances are indexed by"),
+        (torch.ones(5, dtype=torch.uint8), TypeError, r"\(not uint8\) or bools, got tensor"),
+        (np.ones(5, np.uint8), TypeError, r"\(not uint8\) or bools, got array"),
+        (["a"], TypeError, r"instances are indexed by .*, got \['a'\]"),
         (torch.ones(5, 1, dtype=torch.bool), IndexError, r"one dimension, got shape \(5, 1\)"),
         (torch.ones(4, dtype=torch.bool), IndexError, "a mask of 4 for 5 instances"),
     ],
@@ -281,6 +308,9 @@ def test_unequal_lengths_are_refused() -> None:
     found = InstanceData(scores=torch.ones(3))
     with pytest.raises(ValueError, match="names has 2 entries, but scores has 3"):
         found.names = ["a", "b"]
+    for scalar in (torch.tensor(1), np.array(1)):
+        with pytest.raises(TypeError, match="score should have one entry an instance, got "):
+            found.score = scalar
     with pytest.raises(TypeError, match="score should have one entry an instance, got float"):
         found.score = 0.5
     found.scores = torch.ones(4)  # the only field may change its length
@@ -310,6 +340,7 @@ def test_pixels() -> None:
     part = maps[1:3, -1]
     assert part.depth.tolist() == [[[11], [17]]]
     assert part.normals.shape == (3, 2, 1)
+    assert maps[np.int64(-1), np.int64(0)].depth.tolist() == [[[18]]]
     assert part.metainfo == {"id": 1}
     assert PixelData().shape is None
 
@@ -346,6 +377,11 @@ def test_odd_labels() -> None:
     for wrong in (10, -1):
         with pytest.raises(ValueError, match=r"labels should be in \[0, 10\)"):
             LabelData.label_to_onehot(torch.tensor([wrong]), 10)
+    for odd in ([1], np.array([1]), torch.tensor([1.5])):
+        with pytest.raises(TypeError, match="labels should be a tensor of integers, got"):
+            LabelData.label_to_onehot(odd, 10)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(TypeError, match="a one-hot vector should be a tensor, got"):
+        LabelData.onehot_to_label([1, 0])  # type: ignore[arg-type]  # the mistake under test
     with pytest.raises(ValueError, match="one dimension"):
         LabelData.onehot_to_label(torch.ones(2, 2))
     with pytest.raises(ValueError, match="zeros and ones alone"):

@@ -228,10 +228,10 @@ class BaseDataElement:
         return made
 
     def clone(self: Self) -> Self:
-        """Return a deep copy."""
+        """Return a deep copy; what was computed with a gradient stays in its graph."""
         made = self.__class__()
         made.set_metainfo(dict(self.metainfo_items()))
-        made.set_data({name: copy.deepcopy(value) for name, value in self.items()})
+        made.set_data({name: _cloned(value) for name, value in self.items()})
         return made
 
     def _mapped(self: Self, convert: Callable[[Any], Any]) -> Self:
@@ -271,7 +271,7 @@ class BaseDataElement:
         return self._mapped(lambda v: v.detach() if _is_movable(v) else v)
 
     def numpy(self: Self) -> Self:
-        """Return an element with arrays in place of tensors."""
+        """Return an element with arrays in place of tensors; of float32 for bfloat16."""
         return self._mapped(_to_numpy)
 
     def to_tensor(self: Self) -> Self:
@@ -293,15 +293,26 @@ def _is_movable(value: object) -> bool:
     return isinstance(value, torch.Tensor | BaseDataElement)
 
 
+def _cloned(value: Any) -> Any:
+    if isinstance(value, BaseDataElement) or (
+        isinstance(value, torch.Tensor) and not value.is_leaf  # which deepcopy refuses
+    ):
+        return value.clone()
+    return copy.deepcopy(value)
+
+
 def _to_numpy(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     return value.numpy() if isinstance(value, BaseDataElement) else value
 
 
 def _to_tensor(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
+        # a tensor is always writable and has no negative strides, such as a flip leaves
+        same = value.flags.writeable and min((0, *value.strides)) == 0
+        return torch.from_numpy(value if same else value.copy())
     return value.to_tensor() if isinstance(value, BaseDataElement) else value
 
 

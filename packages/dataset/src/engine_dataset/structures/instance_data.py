@@ -45,10 +45,10 @@ class InstanceData(BaseDataElement):
         super().__setattr__(name, value)
 
     def _require_length(self, name: str, value: Any) -> None:
-        if not isinstance(value, Sized):
+        if not isinstance(value, Sized) or getattr(value, "shape", None) == ():
             raise TypeError(
-                f"{name} should have one entry an instance, got {type(value).__name__}, which "
-                "has no length; facts that are not per instance go into metainfo"
+                f"{name} should have one entry an instance, got {type(value).__name__} {value!r:.40}, "
+                "which has no length; facts that are not per instance go into metainfo"
             )
         others = [field for field in self._data_fields if field != name]
         if others and len(value) != len(getattr(self, others[0])):
@@ -85,23 +85,31 @@ class InstanceData(BaseDataElement):
             if not -len(self) <= item < len(self):
                 raise IndexError(f"instance {item} of {len(self)}: the index is out of range")
             return slice(int(item), int(item) + 1 or None)
-        if isinstance(item, slice):
+        if isinstance(item, slice) and (item.step is None or item.step > 0):
             return item
-        if isinstance(item, list):
-            item = torch.tensor(item, dtype=torch.int64) if not item else torch.tensor(item)
-        elif isinstance(item, np.ndarray):
-            item = torch.from_numpy(item)
-        if not isinstance(item, torch.Tensor) or item.dtype.is_floating_point:
+        given = item
+        if isinstance(item, slice):  # backwards, which tensors do not know
+            item = torch.tensor(range(len(self))[item], dtype=torch.int64)
+        elif isinstance(item, list):
+            item = np.asarray(item) if item else np.empty(0, np.int64)
+        if isinstance(item, np.ndarray) and item.dtype.kind in "biu":
+            item = torch.from_numpy(item.copy())  # it may be read-only, or run backwards
+        # of uint8, whether it is a mask or numbers would be a guess
+        if (
+            not isinstance(item, torch.Tensor)
+            or item.is_floating_point()
+            or item.dtype == torch.uint8
+        ):
             raise TypeError(
                 "instances are indexed by name, int, slice, list, or a tensor or array of "
-                f"integers or bools, got {item!r}"
+                f"integers (not uint8) or bools, got {given!r}"
             )
         if item.dim() != 1:
             raise IndexError(f"an index should have one dimension, got shape {tuple(item.shape)}")
-        if item.dtype in (torch.bool, torch.uint8):
+        if item.dtype == torch.bool:
             if len(item) != len(self):
                 raise IndexError(f"a mask of {len(item)} for {len(self)} instances")
-            return item.bool()
+            return item
         return item.long()
 
     @staticmethod

@@ -32,9 +32,13 @@ class LabelData(BaseDataElement):
 
         Raises
         ------
+        TypeError
+            If the labels are no tensor of integers.
         ValueError
             If a label is not in ``[0, num_classes)``.
         """
+        if not isinstance(label, torch.Tensor) or label.is_floating_point():
+            raise TypeError(f"labels should be a tensor of integers, got {label!r}")
         if label.numel() and not 0 <= int(label.min()) <= int(label.max()) < num_classes:
             raise ValueError(f"labels should be in [0, {num_classes}), got {label.tolist()}")
         onehot = label.new_zeros(num_classes)
@@ -47,9 +51,13 @@ class LabelData(BaseDataElement):
 
         Raises
         ------
+        TypeError
+            If it is no tensor.
         ValueError
             If it has another shape or other values.
         """
+        if not isinstance(onehot, torch.Tensor):
+            raise TypeError(f"a one-hot vector should be a tensor, got {onehot!r}")
         if onehot.dim() != 1:
             raise ValueError(f"a one-hot vector has one dimension, got {tuple(onehot.shape)}")
         if not bool(((onehot == 0) | (onehot == 1)).all()):

@@ -9,6 +9,8 @@ import torch
 
 from .base_data_element import BaseDataElement
 
+Index = int | np.integer[Any] | slice
+
 
 class PixelData(BaseDataElement):
     """Tensors or arrays of shape (C, H, W), the same H and W in every field.
@@ -44,7 +46,7 @@ class PixelData(BaseDataElement):
             )
         return value if value.ndim == 3 else value[None]
 
-    def __getitem__(self, item: tuple[int | slice, int | slice]) -> PixelData:
+    def __getitem__(self, item: tuple[Index, Index]) -> PixelData:
         """Return the pixels of rows and columns; an int keeps its dimension.
 
         Raises
@@ -71,11 +73,11 @@ class PixelData(BaseDataElement):
         return None
 
 
-def _as_slice(item: int | slice, size: int) -> slice:
+def _as_slice(item: Index, size: int) -> slice:
     if isinstance(item, slice):
         return item
-    if not isinstance(item, int):
+    if not isinstance(item, int | np.integer):
         raise TypeError(f"pixels are indexed by ints and slices, got {type(item).__name__}")
     if not -size <= item < size:
         raise IndexError(f"index {item} is out of range for a size of {size}")
-    return slice(item, item + 1 or None)
+    return slice(int(item), int(item) + 1 or None)
