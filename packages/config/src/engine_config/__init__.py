@@ -22,9 +22,10 @@ from engine_config.errors import (
 )
 from engine_config.lazy_imports import read_base
 from engine_config.lazy_objects import LazyAttr, LazyObject
+from engine_config.marks import is_trusted
 from engine_config.origins import Origin
 from engine_config.overrides import DictAction, apply_overrides
-from engine_config.provenance import is_trusted, origin_of, path_of
+from engine_config.provenance import origin_of, path_of
 
 __version__ = "0.1.0"
 

@@ -6,31 +6,25 @@ import copy
 import os
 from argparse import ArgumentParser
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from engine_config.auto_parser import add_arguments
 from engine_config.config_dict import ConfigDict, caller
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
 from engine_config.custom_imports import import_custom, import_overridden
+from engine_config.data_forms import data_text
 from engine_config.dotted_keys import item_of, known_keys
-from engine_config.errors import ConfigDumpError, ConfigError, ConfigFormatError, ConfigKeyError
-from engine_config.fileio import dump as dump_value
+from engine_config.errors import ConfigFormatError, ConfigKeyError
 from engine_config.fileio.atomic import write_whole
+from engine_config.marks import Record, is_trusted
 from engine_config.merge import Path as KeyPath
 from engine_config.merge import merge, nested
 from engine_config.origins import Origin
 from engine_config.overrides import CommandLine, apply_to
 from engine_config.pretty import render
-from engine_config.provenance import Record, build, chain_of, mark_new, note_change
+from engine_config.provenance import build, chain_of, mark_new, note_change
 from engine_config.sources import Reader, Source, format_of
 from engine_config.text_diff import unified
-
-_LAYOUT: dict[str, dict[str, Any]] = {
-    "json": {"indent": 2, "ensure_ascii": False},
-    "yaml": {"sort_keys": False},
-    "toml": {},
-}
 
 
 class Config(ConfigMapping):
@@ -280,12 +274,7 @@ class Config(ConfigMapping):
         ConfigDumpError
             A value has no form in the format.
         """
-        try:
-            return str(dump_value(_listed(self.to_dict()), file_format=kind, **_LAYOUT[kind]))
-        except ConfigError:
-            raise
-        except Exception as error:  # each format has errors of its own
-            raise ConfigDumpError(f"cannot be written as {kind}: {error}") from error
+        return data_text(self.to_dict(), kind)
 
     def merge_from_dict(self, options: dict[str, Any], allow_list_keys: bool = True) -> None:
         """Merge values in by dotted keys.
@@ -315,8 +304,9 @@ class Config(ConfigMapping):
             options = options.changed_since()
         tree, paths = nested(options)
         refuse_reserved(tree, None)
-        # Of ConfigDicts, so that the values put in are some too.
-        merged = merge(ConfigDict(tree), self._cfg_dict, allow_list_keys=allow_list_keys)
+        changes = ConfigDict(tree)  # so that the values put in are ConfigDicts, too
+        mark_new(changes, Record(is_trusted(options)))
+        merged = merge(changes, self._cfg_dict, allow_list_keys=allow_list_keys)
         self._take(merged, [(path, caller()) for path in paths])
 
     def _apply(self, overrides: list[str], allow_list_keys: bool = True) -> None:
@@ -334,6 +324,8 @@ class Config(ConfigMapping):
 
     def to_dict(self, keep_imported: bool = False) -> dict[str, Any]:
         """Return plain dictionaries, lists and tuples, lazy values as dotted names.
+
+        They do not know any more where they came from, nor whether that is trusted.
 
         Parameters
         ----------
@@ -365,7 +357,6 @@ class Config(ConfigMapping):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        mark_new(state["_cfg_dict"], state["_record"])
 
 
 def _from_source(
@@ -386,14 +377,3 @@ def _from_source(
         for name, value in source.imported.items()
     }
     return cfg
-
-
-def _listed(value: Any) -> Any:
-    """Return a value as JSON and YAML have it: lists alone, classes and functions by name."""
-    if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_listed(item) for item in value]
-    if isinstance(value, type | FunctionType | BuiltinFunctionType):
-        return f"{value.__module__}.{value.__qualname__}"
-    return value

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
-
-from addict import Dict  # type: ignore[attr-defined,unused-ignore]  # it states no __all__
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from engine_config.lazy_objects import LazyAttr, LazyObject
+from engine_config.marks import Mark, Marked, carry_mark, distrust, inherit_mark, mark_of, set_mark
 from engine_config.merge import merge
 from engine_config.origins import Origin
 
@@ -23,23 +21,7 @@ _values: Callable[[Any], Any] = dict.values
 _MISSING: Any = object()
 
 
-class Mark(NamedTuple):  # made for each dictionary of a config: the cheapest value there is
-    """Where a dictionary came from: the record of its config, its path there, and later changes.
-
-    Copies of a dictionary share its mark, so a mark does not change: ``with_change`` makes a new.
-    """
-
-    record: Any
-    path: tuple[Any, ...]
-    changes: Mapping[tuple[Any, ...], tuple[Origin, ...]] = MappingProxyType({})
-
-    def with_change(self, path: tuple[Any, ...], origin: Origin) -> Mark:
-        """Return the mark of a dictionary after a value below it was set at a place."""
-        changes = {**self.changes, path: (*self.changes.get(path, ()), origin)}
-        return Mark(self.record, self.path, changes)
-
-
-class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
+class ConfigDict(Marked):
     """A dictionary whose keys are also attributes, at every level.
 
     Plain dictionaries put in become ``ConfigDict``, also within lists and tuples.  A value that a
@@ -52,8 +34,7 @@ class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
     50
     """
 
-    # Where it came from: which config, at which path.  Unset for a dictionary made by hand.
-    __slots__ = ("_engine_mark_",)
+    __slots__ = ()
 
     lazy = False
 
@@ -62,6 +43,7 @@ class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
             if arg:
                 for key, value in _items(arg) if isinstance(arg, dict) else _pairs(arg):
                     _set(self, key, value if type(value) in ATOMS else hook(value))
+                inherit_mark(arg, self)
         for key, value in kwargs.items():
             _set(self, key, hook(value))
 
@@ -135,6 +117,8 @@ class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
         """Set keys; a dictionary over a dictionary updates it."""
         if len(args) > 1:
             raise TypeError(f"update takes at most one positional argument, got {len(args)}")
+        for arg in args:
+            distrust(self, arg)
         for key, value in raw_items(dict(*(_lazily(arg) for arg in args), **kwargs)):
             old = dict.get(self, key)
             if isinstance(old, ConfigDict) and isinstance(value, dict):
@@ -144,6 +128,7 @@ class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
 
     def merge(self, other: dict[Any, Any]) -> None:
         """Merge a dictionary in, as a config is merged over its base: ``_delete_`` counts."""
+        distrust(self, other)
         for key, value in raw_items(merge(other, self)):
             self[key] = value
 
@@ -167,6 +152,7 @@ class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
         if not isinstance(other, dict):
             return NotImplemented
         new = self.copy()
+        distrust(new, other)
         for key, value in raw_items(other):
             old = dict.get(self, key)
             both = isinstance(old, ConfigDict) and isinstance(value, dict)
@@ -187,10 +173,13 @@ class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
     __hash__ = None  # type: ignore[assignment]  # as every dictionary
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _restore, (type(self), dict(_items(self)))  # without its mark
+        return _restore, (type(self), dict(_items(self)), mark_of(self))
 
     def to_dict(self) -> dict[Any, Any]:
-        """Return plain dictionaries, lists and tuples, lazy values as dotted names."""
+        """Return plain dictionaries, lists and tuples, lazy values as dotted names.
+
+        They do not know any more where they came from, nor whether that is trusted.
+        """
         return {key: _plain(value) for key, value in _items(self)}
 
 
@@ -198,38 +187,12 @@ class ConfigDict(Dict):  # type: ignore[misc]  # addict has no types
 for _name, _value in (("__frozen", False), ("__parent", None), ("__key", None)):
     setattr(ConfigDict, _name, _value)
 
-_mark_slot = ConfigDict.__dict__["_engine_mark_"]
-
-
-def mark_of(node: object) -> Mark | None:
-    """Return where a dictionary came from; ``None`` if unknown."""
-    if not isinstance(node, ConfigDict):  # a Config stands for its values
-        inner = getattr(node, "__dict__", {}).get("_cfg_dict")
-        return None if inner is None else mark_of(inner)
-    try:
-        mark: Mark = _mark_slot.__get__(node)
-    except AttributeError:
-        return None
-    return mark
-
-
-def set_mark(node: ConfigDict, mark: Mark) -> None:
-    """Say where a dictionary came from."""
-    _mark_slot.__set__(node, mark)
-
-
-def carry_mark(source: ConfigDict, target: ConfigDict) -> None:
-    """Let a copy know where its original came from."""
-    mark = mark_of(source)
-    if mark is not None:
-        _mark_slot.__set__(target, mark)
-
 
 def _note(node: ConfigDict, key: Any) -> None:
     """Remember which line of a program set a value of a config that came from a file."""
     mark = mark_of(node)
     if mark is not None:
-        _mark_slot.__set__(node, mark.with_change((key,), caller()))
+        set_mark(node, mark.with_change((key,), caller()))
 
 
 def caller() -> Origin:
@@ -286,9 +249,11 @@ def _pairs(arg: Any) -> Iterable[tuple[Any, Any]]:
     return arg  # type: ignore[no-any-return]  # what dict() takes
 
 
-def _restore(kind: type[ConfigDict], values: dict[Any, Any]) -> ConfigDict:
+def _restore(kind: type[ConfigDict], values: dict[Any, Any], mark: Mark | None) -> ConfigDict:
     node = kind()
     dict.update(node, values)
+    if mark is not None:
+        set_mark(node, mark)
     return node
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from engine_config.config_dict import ConfigDict
 from engine_config.errors import ConfigImportError
 from engine_config.late import Late
+from engine_config.marks import is_trusted
 from engine_config.merge import Path
 from engine_config.origins import Origin
-from engine_config.provenance import is_trusted
 from engine_config.sources import Source
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def import_overridden(root: ConfigDict, changes: Iterable[tuple[Path, Origin]]) 
     """Import what a trusted config's ``custom_imports`` lists, where a change is of it."""
     for path, origin in changes:
         if path[0] == "custom_imports" and is_trusted(root):
-            import_listed(root.get("custom_imports", {}), origin)
+            settings = root.get("custom_imports", {})
+            if is_trusted(settings):
+                import_listed(settings, origin)
 
 
 def import_listed(settings: Any, origin: Origin | None) -> None:

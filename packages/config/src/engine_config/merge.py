@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from engine_config.errors import ConfigKeyError, ConfigTypeError
+from engine_config.marks import distrust
 from engine_config.origins import Origin
 
 DELETE_KEY = "_delete_"
@@ -48,6 +49,8 @@ def merge(
     if isinstance(base, list):
         return _merge_list(new, base, locate, path)
     merged = dict.copy(base) if type(base) is dict else base.copy()
+    if type(new) is not dict:
+        distrust(merged, new)
     for key, value in dict.items(new):
         if not isinstance(value, dict):
             dict.__setitem__(merged, key, value)

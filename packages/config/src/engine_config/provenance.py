@@ -7,41 +7,33 @@ each value stands is read off the sources' texts when someone asks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from engine_config.config_dict import ATOMS, ConfigDict, Mark, hook, mark_of, raw_items, set_mark
+from engine_config.config_dict import ATOMS, ConfigDict, hook, raw_items
 from engine_config.errors import ConfigLimitError, ConfigTypeError
+from engine_config.marks import Mark, Path, Record, distrust, mark_of, set_mark
 from engine_config.merge import DELETE_KEY, dotted
 from engine_config.origins import Origin
-from engine_config.sources import Source
-
-Path = tuple[Any, ...]
 
 
-class Record(NamedTuple):
-    """What is known of where a config came from."""
+def _written(record: Record, path: Path, alone: bool = False) -> list[Origin]:
+    """Return the places of the files that set the value at a path, the last one in force.
 
-    trusted: bool = True
-    source: Source | None = None
-
-    def chain(self, path: Path, alone: bool = False) -> list[Origin]:
-        """Return the places of the files that set the value at a path, the last one in force.
-
-        Where a value was not written out by itself, the place of what it is in stands for it;
-        with ``alone`` there is none then.
-        """
-        if self.source is None:
-            return []
-        place = self.source.places()
-        spots = place.spots
-        for key in path:
-            inner = place.find([key])
-            if inner is None:
-                if alone:
-                    return []
-                break
-            place, spots = inner, inner.spots or spots
-        return [Origin(*spot) for spot in spots]
+    Where a value was not written out by itself, the place of what it is in stands for it;
+    with ``alone`` there is none then.
+    """
+    if record.source is None:
+        return []
+    place = record.source.places()
+    spots = place.spots
+    for key in path:
+        inner = place.find([key])
+        if inner is None:
+            if alone:
+                return []
+            break
+        place, spots = inner, inner.spots or spots
+    return [Origin(*spot) for spot in spots]
 
 
 def build(values: dict[Any, Any], record: Record) -> ConfigDict:
@@ -65,6 +57,8 @@ def _build(value: Any, record: Record, path: Path) -> Any:
     if isinstance(value, dict):
         node = ConfigDict.__new__(ConfigDict)
         set_mark(node, Mark(record, path))
+        if type(value) is not dict:
+            distrust(node, value)
         for key, item in dict.items(value):
             if type(item) not in ATOMS and isinstance(item, _CONTAINERS):
                 item = _build(item, record, (*path, key))
@@ -86,7 +80,7 @@ _CONTAINERS = (dict, list, tuple)
 
 
 def _needless_delete(record: Record, path: Path) -> ConfigTypeError:
-    chain = record.chain((*path, DELETE_KEY))
+    chain = _written(record, (*path, DELETE_KEY))
     return ConfigTypeError(
         f"{dotted(path) or 'the config'} says {DELETE_KEY}, but no base has anything there to "
         f"delete; leave it out, or correct the key",
@@ -137,7 +131,7 @@ def chain_of(node: object, path: Path) -> list[Origin]:
     parts = (path[:length] for length in range(1, len(path) + 1))
     changed = [origin for part in parts for origin in mark.changes.get(part, ())]
     # what was set later and never written out is no matter of the files
-    written: list[Origin] = mark.record.chain((*mark.path, *path), alone=bool(changed))
+    written: list[Origin] = _written(mark.record, (*mark.path, *path), alone=bool(changed))
     return written + changed
 
 
@@ -154,9 +148,3 @@ def path_of(node: object) -> str | None:
     """Return the dotted path of a ConfigDict from the root of its config, ``""`` for the root."""
     mark = mark_of(node)
     return None if mark is None else dotted(mark.path)
-
-
-def is_trusted(node: object) -> bool:
-    """Return False for a part of a config that was read with ``trusted=False``, else True."""
-    mark = mark_of(node)
-    return mark is None or bool(mark.record.trusted)

@@ -1,0 +1,109 @@
+"""What each dictionary of a config knows of where it came from, and whether that is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from addict import Dict  # type: ignore[attr-defined,unused-ignore]  # it states no __all__
+
+from engine_config.origins import Origin
+
+if TYPE_CHECKING:
+    from engine_config.sources import Source
+
+Path = tuple[Any, ...]
+Changes = Mapping[Path, tuple[Origin, ...]]
+
+
+class Record(NamedTuple):
+    """What is known of where a config came from."""
+
+    trusted: bool = True
+    source: Source | None = None
+
+
+class Mark(NamedTuple):  # made for each dictionary of a config: the cheapest value there is
+    """Where a dictionary came from: the record of its config, its path there, and later changes.
+
+    Copies of a dictionary share its mark, so a mark does not change: ``with_change`` makes a new.
+    """
+
+    record: Record
+    path: Path
+    changes: Changes = MappingProxyType({})
+
+    def with_change(self, path: Path, origin: Origin) -> Mark:
+        """Return the mark of a dictionary after a value below it was set at a place."""
+        changes = {**self.changes, path: (*self.changes.get(path, ()), origin)}
+        return Mark(self.record, self.path, changes)
+
+    def __reduce__(self) -> tuple[type[Mark], tuple[Any, ...]]:
+        changes = (dict(self.changes),) if self.changes else ()
+        return type(self), (self.record, self.path, *changes)
+
+
+class Marked(Dict):  # type: ignore[misc]  # addict has no types
+    """A dictionary with room for a mark that no key can hide."""
+
+    # Unset for a dictionary made by hand.
+    __slots__ = ("_engine_mark_",)
+
+
+_slot = Marked.__dict__["_engine_mark_"]
+
+
+def mark_of(node: object) -> Mark | None:
+    """Return where a dictionary came from; ``None`` if unknown."""
+    if not isinstance(node, Marked):  # a Config stands for its values
+        inner = getattr(node, "__dict__", {}).get("_cfg_dict")
+        return None if inner is None else mark_of(inner)
+    try:
+        mark: Mark = _slot.__get__(node)
+    except AttributeError:
+        return None
+    return mark
+
+
+def set_mark(node: Marked, mark: Mark) -> None:
+    """Say where a dictionary came from."""
+    _slot.__set__(node, mark)
+
+
+def carry_mark(source: Marked, target: Marked) -> None:
+    """Let a copy know where its original came from."""
+    mark = mark_of(source)
+    if mark is not None:
+        _slot.__set__(target, mark)
+
+
+def is_trusted(node: object) -> bool:
+    """Return False for a part of a config that was read with ``trusted=False``, else True.
+
+    What is made from such a part is not trusted either, be it a copy, a merge, or the part itself
+    in another config.  Values that are taken out of it do not know where they came from: a string,
+    or the plain dictionary of ``to_dict()``, ``dict(part)`` and ``**part``.
+    """
+    mark = mark_of(node)
+    return mark is None or mark.record.trusted
+
+
+def inherit_mark(source: object, target: Marked) -> None:
+    """Let what is made of other dictionaries know where the first that has a mark came from."""
+    mark = mark_of(source)
+    if mark is not None and mark_of(target) is None:
+        _slot.__set__(target, mark)
+    distrust(target, source)
+
+
+def distrust(target: object, source: object) -> None:
+    """Trust what takes values from another dictionary no more than that one."""
+    theirs = mark_of(source)
+    if theirs is None or theirs.record.trusted or not isinstance(target, Marked):
+        return
+    mine = mark_of(target)
+    if mine is None:
+        set_mark(target, theirs)
+    elif mine.record.trusted:
+        set_mark(target, mine._replace(record=mine.record._replace(trusted=False)))
