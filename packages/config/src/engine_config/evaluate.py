@@ -11,9 +11,14 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from engine_config.errors import ConfigError, ConfigExecutionError, ConfigLimitError
+from engine_config.errors import (
+    ConfigError,
+    ConfigExecutionError,
+    ConfigLimitError,
+    ConfigSecurityError,
+)
 from engine_config.expressions import Expressions
-from engine_config.operations import MAX_ITEMS, expanded_size
+from engine_config.operations import MAX_ITEMS, expanded_size, passing
 from engine_config.origins import Origin
 from engine_config.parsing import parse
 
@@ -43,9 +48,11 @@ def evaluate(text: str, file: str, scope: dict[str, Any]) -> dict[str, Any]:
             Origin(file, 1),
         )
     evaluator = _Statements(file, dict(scope))
-    evaluator.run(parse(text, file).body)
+    tree = parse(text, file)
+    evaluator.run(tree.body)
     if expanded_size(evaluator.names.values()) > MAX_ITEMS:
         raise ConfigLimitError(f"stands for more than {MAX_ITEMS} values", Origin(file, 1))
+    evaluator.refuse_passing(tree)
     return evaluator.names
 
 
@@ -66,6 +73,23 @@ class _Statements(Expressions):
             if method is None:
                 raise self.refuse(statement, f"a statement {type(statement).__name__}")
             self.guarded(method, statement)
+
+    def refuse_passing(self, tree: ast.Module) -> None:
+        """Raise where a name stands for what can be read but once, such as ``zip(…)``."""
+        for name, value in self.names.items():
+            found = passing(value)
+            if found is None:
+                continue
+            lines = [
+                node.lineno
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Name) and node.id == name
+            ]
+            raise ConfigSecurityError(
+                f"{name} holds a {type(found).__name__}, which is no value of its own; write "
+                f"list(…), or `del {name}` once it is used up",
+                Origin(self.file, max(lines, default=1)),
+            )
 
     def guarded(self, method: Callable[..., Any], node: Any) -> Any:
         """Call a method for a node; say where in the file it failed."""

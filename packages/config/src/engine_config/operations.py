@@ -16,16 +16,9 @@ MAX_ITEMS = 2_000_000
 MAX_BITS = 10_000
 
 
+_VIEWS: tuple[type[Iterable[Any]], ...] = (type({}.keys()), type({}.values()), type({}.items()))
 # What is printed or compared with all that is in it.
-_NESTED: tuple[type[Iterable[Any]], ...] = (
-    list,
-    tuple,
-    set,
-    frozenset,
-    type({}.keys()),
-    type({}.values()),
-    type({}.items()),
-)
+_NESTED: tuple[type[Iterable[Any]], ...] = (list, tuple, set, frozenset, *_VIEWS)
 
 
 class Budget:
@@ -69,6 +62,21 @@ def expanded_size(values: Iterable[Any]) -> int:
         elif isinstance(item, _NESTED):
             stack.extend(item)
     return total
+
+
+def passing(value: Any) -> Any:
+    """Return the first iterator or view within a value, which is no value of its own."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, _VIEWS) or hasattr(type(item), "__next__"):
+            return item
+        if isinstance(item, dict):
+            stack.extend(item)
+            stack.extend(dict.values(item))
+        elif isinstance(item, _NESTED):
+            stack.extend(item)
+    return None
 
 
 # ------------------------------------------------------------------------- operators
