@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import collections
+import decimal
+import json
+import math
+import os
 import pickle
 import sys
+import xml.dom
 from copy import copy, deepcopy
 from pathlib import Path
 from textwrap import dedent
@@ -125,6 +130,32 @@ def test_what_two_names_share_is_apart_and_bases_stay_as_they_are(tmp_path: Path
     assert cfg.to_dict() == {"a": {"x": 9}, "b": {"inner": {"x": 1}}, "again": {"x": 1}}
 
 
+def test_names_are_imports_only_as_long_as_they_are_what_was_imported(tmp_path: Path) -> None:
+    text = """\
+    from json import dumps, loads
+    from math import pi
+    from absent_library import Net, Other
+    dumps = 3
+    Net = Other
+    join = os.path.join
+    system = os
+    write = loads
+    nested = dict(m=os, deep=[xml.dom])
+    class Own: pass
+    def own(): pass
+    import os
+    """
+    first, last = text.rsplit("\n", 2)[0], "import os, xml.dom\n"
+    cfg = over_base(tmp_path, last + dedent(first))
+    assert (cfg.dumps, cfg.join, cfg.system, cfg.write) == (3, os.path.join, os, json.loads)
+    assert cfg.to_dict()["Net"] == "absent_library.Other"
+    assert cfg.nested.deep[0].build() is xml.dom
+    assert not {"pi", "loads", "Other", "Own", "own", "os"} & set(cfg)
+    for other in (deepcopy(cfg), pickle.loads(pickle.dumps(cfg))):
+        assert other == cfg
+        assert other.nested.m is os
+
+
 def test_functions_conditions_and_builtins(tmp_path: Path) -> None:
     text = """\
     import math
@@ -233,8 +264,6 @@ def raw(node: ConfigDict, key: str) -> Any:
 
 
 def test_built_where_they_are_read() -> None:
-    import os.path
-
     node = lazy()
     kind = collections.OrderedDict
     assert node.type is node["type"] is node.get("type") is kind
@@ -280,8 +309,6 @@ def test_update_keeps_them_lazy() -> None:
 
 
 def test_lazy_objects() -> None:
-    import os
-    import os.path
     import xml.dom.minidom
 
     path = LazyObject("os").path.join
@@ -292,6 +319,9 @@ def test_lazy_objects() -> None:
     assert LazyObject("os.path", "join") == path != LazyObject("os", "sep")
     assert hash(LazyObject("os.path", "join")) == hash(path)
     assert path == os.path.join
+    assert LazyObject("math", "sqrt") == math.sqrt
+    assert LazyObject("decimal", "BasicContext") == decimal.BasicContext
+    assert LazyObject("decimal", "BasicContext") != decimal.Decimal(1)
     assert LazyObject("absent_library", "x") != os.path.join
     assert LazyObject(["xml.dom.minidom", "xml.sax"]).dom.minidom.build() is xml.dom.minidom
     assert LazyObject("xml", "dom").build() is xml.dom

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import Any
 
-from engine_config.lazy_objects import LazyAttr, LazyObject
+from engine_config.lazy_objects import LazyAttr, LazyObject, of_module
 from engine_config.marks import Mark, Marked, carry_mark, distrust, inherit_mark, mark_of, set_mark
 from engine_config.merge import merge
 from engine_config.origins import Origin
@@ -207,7 +208,7 @@ _HOME = __name__.partition(".")[0] + "."
 
 
 def hook(value: Any) -> Any:
-    """Turn plain dictionaries, also within lists and tuples, into ``ConfigDict``."""
+    """Turn plain dictionaries, also within lists and tuples, into ``ConfigDict``, modules lazy."""
     if type(value) in ATOMS:
         return value
     if isinstance(value, dict):
@@ -216,7 +217,7 @@ def hook(value: Any) -> Any:
         return type(value)([hook(item) for item in value])
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         return type(value)(hook(item) for item in value)
-    return value
+    return of_module(value) if isinstance(value, ModuleType) else value
 
 
 def raw_items(node: dict[Any, Any]) -> Iterable[tuple[Any, Any]]:

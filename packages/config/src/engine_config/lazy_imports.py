@@ -19,7 +19,7 @@ from typing import Any
 
 from engine_config.base_paths import find_package
 from engine_config.errors import ConfigFileNotFoundError, ConfigKeyError, ConfigStyleError
-from engine_config.lazy_objects import LazyObject
+from engine_config.lazy_objects import LazyAttr, LazyObject, stands_at
 from engine_config.origins import Origin
 from engine_config.python_texts import is_own_module, is_read_base
 
@@ -145,15 +145,15 @@ class Importer:
         )
 
 
-def imported_names(outline: list[ast.stmt], file: str) -> set[str]:
-    """Return the names that a text binds by an import that names no base.
+def imported_names(outline: list[ast.stmt], file: str) -> dict[str, set[tuple[str, str]]]:
+    """Return the names that a text binds by an import that names no base, and what of each.
 
     Raises
     ------
     ConfigStyleError
         A statement within ``with read_base():`` names no base.
     """
-    names: set[str] = set()
+    names: dict[str, set[tuple[str, str]]] = {}
     bases: set[int] = set()
     for node in outline:
         if is_read_base(node):
@@ -165,7 +165,21 @@ def imported_names(outline: list[ast.stmt], file: str) -> set[str]:
                         Origin(file, inner.lineno, inner.col_offset + 1),
                     )
         elif isinstance(node, ast.Import):
-            names.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
+            for alias in node.names:
+                module = alias.name if alias.asname else alias.name.split(".")[0]
+                names.setdefault(alias.asname or module, set()).add((module, ""))
         elif isinstance(node, ast.ImportFrom) and id(node) not in bases:
-            names.update(alias.asname or alias.name for alias in node.names)
+            for alias in node.names:
+                place = (node.module or "", alias.name)
+                names.setdefault(alias.asname or alias.name, set()).add(place)
     return names
+
+
+def comes_from(value: Any, module: str, name: str) -> bool:
+    """Whether a value is what an import of a module, or of a name of it, has bound."""
+    dotted = f"{module}.{name}" if name else module
+    if isinstance(value, LazyObject | LazyAttr):
+        return value.dotpath == dotted
+    if name == "read_base":  # its home is never imported, whatever it is
+        return True
+    return value is sys.modules.get(dotted) or (bool(name) and stands_at(value, module, name))

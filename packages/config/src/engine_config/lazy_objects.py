@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from types import FunctionType, ModuleType
+import sys
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from engine_config.errors import ConfigImportError
@@ -201,12 +202,30 @@ def _same(one: LazyObject | LazyAttr, other: object) -> bool:
     """Whether both are the same thing, however it was imported, built or not."""
     if isinstance(other, LazyObject | LazyAttr):
         return one.dotpath == other.dotpath
-    if not isinstance(other, type | FunctionType | ModuleType):
-        return False
+    if not isinstance(other, type | FunctionType | BuiltinFunctionType | ModuleType):
+        home = type(other).__module__.partition(".")[0]  # of what a module holds: torch.float32
+        if home == "builtins" or home != one.dotpath.partition(".")[0]:
+            return False
     try:
         return bool(one.build() is other)
     except ConfigImportError:
         return False
+
+
+def stands_at(value: object, module: str | None, name: str) -> bool:
+    """Whether a name of a module that is imported, such as ``Class.method``, is the value."""
+    found: Any = sys.modules.get(module or "")
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is value
+
+
+def of_module(module: ModuleType) -> LazyObject | ModuleType:
+    """Return what stands for a module, which itself could be neither copied nor pickled."""
+    above, _, name = module.__name__.rpartition(".")
+    if sys.modules.get(module.__name__) is not module:
+        return module
+    return LazyObject(above, name) if above else LazyObject(name)
 
 
 def _called(dotpath: str, location: object) -> ConfigImportError:

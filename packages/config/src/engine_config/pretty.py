@@ -15,7 +15,8 @@ from typing import Any
 
 from engine_config.config_dict import raw_items
 from engine_config.errors import ConfigDumpError
-from engine_config.lazy_objects import LazyAttr, LazyObject
+from engine_config.lazy_objects import LazyAttr, LazyObject, stands_at
+from engine_config.python_texts import is_own_module
 
 _WIDTH = 99
 _STEP = "    "
@@ -62,13 +63,8 @@ class _Printer:
         if (isinstance(key, str) and key.startswith("__")) or key == "_base_":
             raise ConfigDumpError(f"a config file cannot set the top-level key {key!r}; rename it")
         self.path = [key]
-        if isinstance(value, FunctionType | ModuleType) or (
-            isinstance(value, type) and value.__name__ == key
-        ):  # a file that is read leaves these out: they are its helpers and imports
-            raise ConfigDumpError(
-                f"a config file cannot hold {value!r:.80} as its top-level key {key!r}; put it "
-                f"into a dictionary"
-            )
+        if _is_helper(key, value):  # of the text style; a lazy-style file keeps it as a value
+            self.bound("from engine_config import read_base", "read_base", "")
         self.plain = key in _USED_BUILTINS
         start = f"{key} = " if self.is_name(key) else f"globals()[{self.flat(key, None)}] = "
         return f"{start}{self.full(value, '', len(start))}\n"
@@ -200,19 +196,19 @@ class _Printer:
         if value.imported is None:
             module = value.dotpath
             return self.bound(f"import {module}", module, "")
-        return self.bound(f"from {value.module} import {value.imported}", value.imported, "")
+        statement = f"from {value.module} import {value.imported}"
+        hide = is_own_module(value.module) and not _is_dropped(value.imported, value.build())
+        return self.bound(statement, value.imported, "", hide=hide)
 
     def named(self, value: Any, module: str | None, name: str) -> str:
         """Return the source of a class or a function that stands in a module."""
-        found: Any = sys.modules.get(module or "")
-        for part in name.split("."):
-            found = getattr(found, part, None)
-        if module is None or found is not value or module == "__main__":
+        if module is None or module == "__main__" or not stands_at(value, module, name):
             raise self.fault(value)
         if module == "builtins" and name not in self.taken:
             return name
         first, dot, rest = name.partition(".")
-        return self.bound(f"from {module} import {first}", first, dot + rest)
+        hide = isinstance(value, BuiltinFunctionType)
+        return self.bound(f"from {module} import {first}", first, dot + rest, hide=hide)
 
     def by_repr(self, value: Any) -> str:
         """Return a text such as ``datetime.date(2020, 1, 1)`` or ``torch.float32``."""
@@ -229,13 +225,16 @@ class _Printer:
             return self.bound(f"from {home} import {name}", name, text[len(name) :])
         raise self.fault(value)
 
-    def bound(self, statement: str, name: str, rest: str) -> str:
-        """Return the name that an import binds, which no key of the config has."""
+    def bound(self, statement: str, name: str, rest: str, hide: bool = False) -> str:
+        """Return the name that an import binds, which no key of the config has.
+
+        One to ``hide`` would be taken for a key where a text-style file imports it.
+        """
         for line, local in self.imports.items():
             if line == statement or line.startswith(f"{statement} as "):
                 return local + rest
         local = name.partition(".")[0] if statement.startswith("import ") else name
-        if local in self.taken or "." in name:
+        if hide or local in self.taken or "." in name:
             # What begins with two underscores is no key of the config that is read back.
             local = "__" + name.replace(".", "_")
             while local in self.taken:
@@ -251,6 +250,21 @@ class _Printer:
             f"{where} is a {type(value).__name__}, {value!r:.80}, which has no form in a config "
             f"file; use plain values, or what can be imported by name"
         )
+
+
+def _is_helper(key: Any, value: Any) -> bool:
+    """Whether a text-style file would leave out a top-level value."""
+    while isinstance(value, LazyAttr):
+        value = value.source
+    if isinstance(value, LazyObject):
+        return is_own_module(value.module)
+    return _is_dropped(key, value)
+
+
+def _is_dropped(key: Any, value: Any) -> bool:
+    """Whether a text-style file takes what a name is bound to for an import or a helper."""
+    named = isinstance(value, type) and value.__name__ == key
+    return named or isinstance(value, FunctionType | ModuleType)
 
 
 def _resolved(dotted: str) -> Any:

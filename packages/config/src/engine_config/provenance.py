@@ -60,7 +60,7 @@ def _build(value: Any, record: Record, path: Path) -> Any:
         if type(value) is not dict:
             distrust(node, value)
         for key, item in dict.items(value):
-            if type(item) not in ATOMS and isinstance(item, _CONTAINERS):
+            if type(item) not in ATOMS:
                 item = _build(item, record, (*path, key))
             dict.__setitem__(node, key, item)
         if DELETE_KEY in node and dict.pop(node, DELETE_KEY):
@@ -69,7 +69,7 @@ def _build(value: Any, record: Record, path: Path) -> Any:
     if type(value) is list or type(value) is tuple:
         return type(value)(
             [
-                _build(item, record, (*path, i)) if isinstance(item, _CONTAINERS) else item
+                item if type(item) in ATOMS else _build(item, record, (*path, i))
                 for i, item in enumerate(value)
             ]
         )

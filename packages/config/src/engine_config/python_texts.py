@@ -11,6 +11,7 @@ from typing import Any
 
 from engine_config.errors import ConfigError, ConfigExecutionError, ConfigStyleError
 from engine_config.evaluate import evaluate
+from engine_config.lazy_objects import stands_at
 from engine_config.origins import Origin
 from engine_config.parsing import parse
 
@@ -231,8 +232,27 @@ def own_values(scope: dict[str, Any]) -> dict[Any, Any]:
     """Return what a text has set: no modules, functions, imported classes, ``__`` names."""
     return {
         key: value
-        for key, value in scope.items()
-        if not (isinstance(key, str) and (key.startswith("__") or key == "_base_"))
-        and not isinstance(value, ModuleType | FunctionType)
+        for key, value in _named(scope)
+        if not isinstance(value, ModuleType | FunctionType)
         and not (isinstance(value, type) and value.__name__ == key)
     }
+
+
+def lazy_values(scope: dict[str, Any]) -> dict[Any, Any]:
+    """Return what a lazy-style text has set, once the names that it imports are taken away.
+
+    Functions and classes that it defines are left out; those of a module are values.
+    """
+    return {key: value for key, value in _named(scope) if not _is_defined_here(key, value)}
+
+
+def _named(scope: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    for key, value in scope.items():
+        if not (isinstance(key, str) and (key.startswith("__") or key == "_base_")):
+            yield key, value
+
+
+def _is_defined_here(key: Any, value: Any) -> bool:
+    if isinstance(value, FunctionType) or (isinstance(value, type) and value.__name__ == key):
+        return not stands_at(value, value.__module__, value.__qualname__)
+    return False

@@ -21,12 +21,12 @@ from engine_config.errors import (
     ConfigSyntaxError,
 )
 from engine_config.evaluate import evaluate
-from engine_config.lazy_imports import Importer, imported_names
+from engine_config.lazy_imports import Importer, comes_from, imported_names
 from engine_config.merge import Path as KeyPath
 from engine_config.merge import merge
 from engine_config.origins import Origin
 from engine_config.positions import Place, over, python_places
-from engine_config.python_texts import lazy_outline, own_values, run, take_bases
+from engine_config.python_texts import lazy_outline, lazy_values, own_values, run, take_bases
 from engine_config.substitution import Substitution
 
 FORMATS = {".py": "python", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
@@ -218,14 +218,14 @@ class Reader(NamedTuple):
         run(source.text, source.file, scope)
         for inner in source.imports.values():
             source.imported.update(inner.imported)
-        for name in hidden & scope.keys():
-            if not isinstance(scope[name], dict | list | tuple):
+        for name in hidden.keys() & scope.keys():
+            if any(comes_from(scope[name], *place) for place in hidden[name]):
                 source.imported[name] = scope.pop(name)
         source.imported.pop("read_base", None)
         for name in source.imported.keys() & scope.keys():
             if scope[name] is source.imported[name]:
                 del scope[name]
-        source.own = own_values(scope)
+        source.own = lazy_values(scope)
 
     def _data(self, source: Source, chain: tuple[str, ...]) -> None:
         holes = self._holes(source)
