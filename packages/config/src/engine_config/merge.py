@@ -48,9 +48,7 @@ def merge(
     """
     if isinstance(base, list):
         return _merge_list(new, base, locate, path)
-    merged = dict.copy(base) if type(base) is dict else base.copy()
-    if type(new) is not dict:
-        distrust(merged, new)
+    merged = _copy(base, new)
     for key, value in dict.items(new):
         if not isinstance(value, dict):
             dict.__setitem__(merged, key, value)
@@ -71,6 +69,14 @@ def merge(
                 raise _over(value, below, (*path, key), locate)
         dict.__setitem__(merged, key, value)
     return merged
+
+
+def _copy(base: dict[Any, Any], new: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a copy of a base, trusted no more than what comes over it."""
+    copy = dict.copy(base) if type(base) is dict else base.copy()
+    if type(new) is not dict:
+        distrust(copy, new)
+    return copy
 
 
 def _merge_list(new: dict[Any, Any], base: list[Any], locate: Locate, path: Path) -> list[Any]:
