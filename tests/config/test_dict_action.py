@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_config import Config, ConfigError, DictAction
-from engine_config.overrides import parse_value
+from engine_config import Config, ConfigError, ConfigOverrideError, DictAction
+from engine_config.overrides import CommandLine, parse_value
 
 
 def parse(*items: str) -> Any:
@@ -109,6 +109,13 @@ def test_what_a_program_changes_in_it_counts() -> None:
     cfg = Config({"a": 0, "b": 0})
     cfg.merge_from_dict(options)
     assert cfg.to_dict() == {"a": "changed", "b": 2, "c": 3}
+
+
+def test_what_was_refused_is_not_collected() -> None:
+    options = CommandLine()
+    with pytest.raises(ConfigOverrideError, match="lacks a closing"):
+        options.add("a=[1")
+    assert (options, options.as_given()) == ({}, [])
 
 
 values: st.SearchStrategy[Any] = st.recursive(

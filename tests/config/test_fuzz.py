@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 import warnings
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine_config import Config, ConfigError
+from tests.config.pieces import PIECES
 
-PIECES = [
-    *("a", "b", "_base_", "_delete_", "dict", "list", "x=1", "'x'", '"', "'", '"""', "1", "1e5"),
-    *("(", ")", "[", "]", "{", "}", "{{", "}}", "{{ $X:1 }}", "{{ fileDirname }}", "{{_base_.a}}"),
-    *(
-        "=",
-        ":",
-        ",",
-        ".",
-        "+",
-        "*",
-        "**",
-        "-",
-        "%",
-        "\\",
-        "\n",
-        "\n    ",
-        " ",
-        "\t",
-        "#",
-        "&a",
-        "*a",
-    ),
-    *(
-        "for",
-        "in",
-        "if",
-        "else",
-        "import",
-        "from",
-        "with read_base():",
-        "lambda",
-        "f'{",
-        "!!python/name:os",
-    ),
-    *(
-        "<<",
-        "|",
-        ">",
-        "- ",
-        "? ",
-        "---",
-        "!!",
-        "@",
-        "`",
-        "\0",
-        "\ufeff",
-        "ä",
-        "\ue0000\ue001",
-        "\ud800",
-    ),
-    *("null", "true", "0x1", "2020-01-01", "1:30", "[[a]]", "a.b"),
-]
 texts = st.lists(st.sampled_from(PIECES), max_size=25).map("".join) | st.text(max_size=40)
 formats = st.sampled_from([".py", ".json", ".yaml", ".toml"])
 
@@ -115,3 +68,36 @@ def test_any_bytes(content: bytes, kind: str) -> None:
 def test_long_texts_do_not_hang(text: str) -> None:
     for kind in (".py", ".json", ".yaml", ".toml"):
         check_reading(text, kind)
+
+
+# ------------------------------------------------------------------- guided by coverage
+
+needs_atheris = pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None,
+    reason="atheris, the fuzzer, has wheels for 64-bit Intel Linux and Python up to 3.14 only",
+)
+
+
+def fuzz(runs: int, folder: Path) -> None:
+    options = ["--runs", str(runs), "--faults", str(folder)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.config.fuzz_reader", *options],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-6000:]}"
+    assert f"number_of_executed_units: {runs}\n" in done.stderr
+
+
+@needs_atheris
+def test_a_few_inputs_of_a_fuzzer(tmp_path: Path) -> None:
+    fuzz(500, tmp_path)
+
+
+@needs_atheris
+@pytest.mark.slow
+def test_many_inputs_of_a_fuzzer(tmp_path: Path) -> None:
+    fuzz(100_000, tmp_path)

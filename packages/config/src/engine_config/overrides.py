@@ -55,9 +55,9 @@ class CommandLine(dict[str, Any]):
             It has none of the forms, or its brackets or quotes do not close.
         """
         kind, key, value = split(text)
-        self.texts.append(text)
         if kind == "=":
             self[key] = self._read[key] = parse_value(value)
+        self.texts.append(text)
 
     def as_given(self) -> list[str]:
         """Return the overrides as typed, but those whose value a program has changed since."""
