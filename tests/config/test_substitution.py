@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -124,15 +125,74 @@ def test_where_no_hole_is(tmp_path: Path) -> None:
     assert cfg.to_dict() == {"a": 1, "b": {"c": {"d": 1}}, "f": "{x}"}
 
 
+EVIL = '\'); import os #\n\\x41{x}"""\\'
+
+
+@pytest.mark.parametrize("trusted", [True, False])
 def test_what_a_hole_holds_cannot_leave_its_string(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    monkeypatch.setenv("EVIL", EVIL)
+    text = (
+        "a = '<{{ $EVIL:1 }}>'\nb = f'<{{ $EVIL:1 }}>{1 + 1}'\nc = r'\\d\\'{{ $EVIL:1 }}\\n'\n"
+        'd = rf"""\\{{ $EVIL:1 }}\\\\{2}\n{{x}}"""\ne = b\'{{ $EVIL:1 }}\'\nf = "{{{ $EVIL }}}"\n'
+    )
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text}), trusted=trusted)
+    assert (cfg.a, cfg.b, cfg.f) == (f"<{EVIL}>", f"<{EVIL}>2", f"{{{EVIL}}}")
+    assert cfg.c == rf"\d\'{EVIL}\n"
+    assert cfg.d == rf"\{EVIL}\\2" + "\n{x}"
+    assert cfg.e == EVIL.encode()
+
+
+@pytest.mark.parametrize(
+    "string",
+    [
+        "f'{{{ $CODE:1 }}}'",
+        "f'{{{ fileBasename }}}'",
+        "f'{1 + {{ $CODE:1 }} }'",
+        "f'{d[\"}\"]} {1 + {{ $CODE:1 }} }'",
+        "rf'{x!r:>{{{ $CODE:1 }}}}'",
+        'F"""{\n{{ $CODE:1 }}}"""',
+    ],
+)
+@pytest.mark.parametrize("trusted", [True, False])
+def test_no_text_becomes_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, string: str, trusted: bool
+) -> None:
+    monkeypatch.setenv("CODE", f"open({str(tmp_path / 'made')!r}, chr(119))")
+    text = f"d = {{'}}': 1}}\nx = 1\na = {string}\n"
+    with pytest.raises(
+        ConfigSubstitutionError,
+        match=r"c\.py:[34]: .* of an f-string, where its text would be code",
+    ):
+        Config.fromfile(write(tmp_path, {"c.py": text}), trusted=trusted)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="quotes within quotes came with 3.12")
+def test_no_text_becomes_code_within_nested_quotes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evil = "'); import os #\n\\x41{x}\""
-    monkeypatch.setenv("EVIL", evil)
-    text = "a = '<{{ $EVIL:1 }}>'\nb = f'<{{ $EVIL:1 }}>'\n"
-    cfg = Config.fromfile(write(tmp_path, {"c.py": text}))
-    assert cfg.a == f"<{evil}>"
-    assert "import os" in cfg.b
+    monkeypatch.setenv("CODE", "exit()")
+    with pytest.raises(ConfigSubstitutionError, match="its text would be code"):
+        Config.fromfile(write(tmp_path, {"c.py": "a = f'{ f'{1}' + {{ $CODE:1 }} }'"}))
+
+
+@pytest.mark.parametrize("name", ["c.json", "c.yaml", "c.toml"])
+def test_what_a_hole_holds_stays_in_a_string_of_data(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVIL", EVIL)
+    holes = {"a": "<{{ $EVIL:1 }}>", "b": "{{ $EVIL:1 }}", "c": "it's {{ $EVIL:1 }}"}
+    write(tmp_path, {**in_every_format(holes), "base.py": BASE})
+    cfg = Config.fromfile(tmp_path / name)
+    assert (cfg.a, cfg.b, cfg.c) == (f"<{EVIL}>", EVIL, f"it's {EVIL}")
+
+
+def test_comments_of_yaml_have_no_holes(tmp_path: Path) -> None:
+    text = "# {{ $NOT_SET }}\na: it's {{ $NOT_SET:1 }} # don't {{ $NOT_SET }}\nb: '{{ fileBasename }}'\n"
+    cfg = Config.fromfile(write(tmp_path, {"c.yaml": text}))
+    assert cfg.to_dict() == {"a": "it's 1", "b": "c.yaml"}
 
 
 def test_turned_off(tmp_path: Path) -> None:
@@ -145,6 +205,18 @@ def test_in_the_base_statement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("WHICH", "base")
     files = {"c.py": "_base_ = '{{ fileDirname }}/{{ $WHICH:other }}.py'", "base.py": "a = 1"}
     assert Config.fromfile(write(tmp_path, files)).a == 1
+    for base in ("{{ $NOT_SET:'base.py' }}", "[{{ $NOT_SET:'base.py' }}]"):
+        files["c.py"] = f"import os\n_base_ = {base}\nb = {{{{ $NOT_SET:[2] }}}}\nc = f'{{b}}'\n"
+        for text in (files["c.py"], f'{files["c.py"]}del os\n"""A text\n_base_ = 1\n"""\n'):
+            files["c.py"] = text
+            assert Config.fromfile(write(tmp_path, files)).to_dict() == {
+                "a": 1,
+                "b": [2],
+                "c": "[2]",
+            }
+        files["c.py"] = files["c.py"].replace("import os", "").replace("del os", "")
+        cfg = Config.fromfile(write(tmp_path, files), trusted=False)
+        assert cfg.to_dict() == {"a": 1, "b": [2], "c": "[2]"}
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -12,6 +12,7 @@ from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
 from engine_config.merge import Path
 from engine_config.origins import Origin
+from engine_config.parsing import NO_LITERAL
 
 if TYPE_CHECKING:
     import logging
@@ -158,7 +159,7 @@ def _atom(text: str) -> Any:
     if text == "None" or (text[:1] in "'\"{" and text):
         try:
             return ast.literal_eval(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except NO_LITERAL:
             return text[1:-1] if text[:1] in "'\"" else text
     return text
 

@@ -7,6 +7,9 @@ import ast
 from engine_config.errors import ConfigSyntaxError
 from engine_config.origins import Origin
 
+# What `ast.literal_eval` raises for a text that is no literal.
+NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
+
 
 def parse(text: str, file: str) -> ast.Module:
     """Parse a Python text.

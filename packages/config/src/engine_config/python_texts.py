@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -13,7 +13,8 @@ from engine_config.errors import ConfigError, ConfigExecutionError, ConfigStyleE
 from engine_config.evaluate import evaluate
 from engine_config.lazy_objects import stands_at
 from engine_config.origins import Origin
-from engine_config.parsing import parse
+from engine_config.parsing import NO_LITERAL, parse
+from engine_config.substitution import Substitution, without_holes
 
 _IMPORTS = re.compile(r"^[ \t]*(?:from|import|with)\b", re.MULTILINE)
 _OUTLINE = (
@@ -72,7 +73,7 @@ def _outline(text: str, file: str) -> tuple[list[ast.stmt], bool]:
         brief = _brief(text)
         if brief is not None:
             return list(statements(brief.body)), False
-    tree = parse(text, file)
+    tree = parse(without_holes(text), file)
     return list(statements(tree.body)), any(map(_is_base, tree.body))
 
 
@@ -134,18 +135,18 @@ def _is_base(node: ast.stmt) -> bool:
     return any(isinstance(target, ast.Name) and target.id == "_base_" for target in targets)
 
 
-def take_bases(text: str, file: str, fill: Callable[[str], str]) -> tuple[str, Any, int]:
+def take_bases(text: str, file: str, holes: Substitution) -> tuple[str, Any, int]:
     """Return a text without its ``_base_`` statements, what the last says, and its line.
 
-    Lines keep their numbers.  Without bases the second is an empty list.  ``fill`` substitutes
-    within the statement.
+    Lines keep their numbers.  Without bases the second is an empty list.
     """
     bases: Any = []
     line = 1
     for begin, end in _base_spans(text, file):
         statement = text[begin:end]
         line = text.count("\n", 0, begin) + 1
-        bases = _base_value(fill(statement) if "{{" in statement else statement, file, line)
+        filled = holes.python(statement) if "{{" in statement else statement
+        bases = _base_value(filled, file, line, holes.scope())
         # Blanked, not cut: every later place keeps its line and column.
         blank = re.sub(r"[^\n]", " ", statement.rstrip("\n")) + "\n" * statement.endswith("\n")
         text = text[:begin] + blank + text[end:]
@@ -158,7 +159,7 @@ def _base_spans(text: str, file: str) -> list[tuple[int, int]]:
         return []
     if _has_long_strings(text):  # it may stand within a string
         lines = text.splitlines(keepends=True)
-        nodes = [node for node in parse(text, file).body if _is_base(node)]
+        nodes = [node for node in parse(without_holes(text), file).body if _is_base(node)]
         return [
             (sum(map(len, lines[: node.lineno - 1])), sum(map(len, lines[: node.end_lineno])))
             for node in nodes
@@ -171,11 +172,11 @@ def _base_spans(text: str, file: str) -> list[tuple[int, int]]:
     return spans
 
 
-def _base_value(statement: str, file: str, line: int) -> Any:
+def _base_value(statement: str, file: str, line: int, scope: dict[str, Any]) -> Any:
     try:
         return ast.literal_eval(statement.partition("=")[2].strip())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return evaluate("\n" * (line - 1) + statement, file, {}).get("_base_", [])
+    except NO_LITERAL:
+        return evaluate("\n" * (line - 1) + statement, file, scope).get("_base_", [])
 
 
 def _statement_end(text: str, begin: int) -> int:
@@ -185,7 +186,7 @@ def _statement_end(text: str, begin: int) -> int:
         newline = text.find("\n", end)
         end = len(text) if newline < 0 else newline + 1
         try:
-            ast.parse(text[begin:end])
+            ast.parse(without_holes(text[begin:end]))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         return end

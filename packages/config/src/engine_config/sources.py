@@ -173,7 +173,7 @@ class Reader(NamedTuple):
 
     def _python(self, source: Source, chain: tuple[str, ...]) -> None:
         holes = self._holes(source)
-        text, names, line = take_bases(source.text, source.file, holes.python)
+        text, names, line = take_bases(source.text, source.file, holes)
         at = Origin(source.file, line)
         source.base_line = line
         self._bases(source, names, chain, at, source.trusted)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from engine_config.errors import ConfigSubstitutionError
 from engine_config.origins import Origin
+from engine_config.parsing import NO_LITERAL, parse
+from engine_config.string_literals import escape, parts_of, without_raw
 
 _STRING = (
     r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
@@ -23,9 +25,13 @@ _HOLE = r"\{\{(?:'[^'\n{}]*'|\"[^\"\n{}]*\"|[^{}'\"\n])*\}\}"
 _TOKENS = {
     "python": rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>[rRbBuUfF]{{0,2}}(?:{_STRING}))",
     "json": rf'(?P<hole>{_HOLE})|(?P<comment>(?!))|(?P<string>"(?:\\.|[^"\\\n])*")',
+    "yaml": rf"(?P<hole>{_HOLE})|(?P<comment>(?:^|(?<=\s))\#[^\n]*)"
+    rf'|(?P<string>(?<!\w)(?:"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'))',
     "toml": rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>{_STRING})",
 }
 _ENVIRONMENT = r"(?s)\$\s*([A-Za-z_]\w*)\s*(?::(.*))?"
+_F_STRING = re.compile(r"\b(?:[fF][rR]?|[rR][fF])['\"]")
+_PROBE = "__hole_text__"
 # Stands in a data text for a value that is put in once the text is parsed.
 _TOKEN = "\ue000(\\d+)\ue001"
 _FILE_VARIABLES: dict[str, Callable[[Path], str]] = {
@@ -74,13 +80,31 @@ class Substitution:
 
     def python(self, text: str) -> str:
         """Fill the holes of a Python text."""
-        return _tokens("python").sub(lambda match: self._in_python(text, match), text)
+        if _F_STRING.search(text):
+            self._refuse_code(text)
+        return self._filled(text, escape)
 
     def scope(self) -> dict[str, Any]:
         """Return the names that a Python text was given for its holes."""
         return {f"__hole_{i}__": value for i, value in enumerate(self.values)}
 
-    def _in_python(self, text: str, match: re.Match[str]) -> str:
+    def _refuse_code(self, text: str) -> None:
+        """Raise where what a hole of a string holds would be read as code: within ``f'{…}'``."""
+        probed = parse(self._filled(text, lambda _: _PROBE), self.file)
+        self.values.clear()
+        for node in ast.walk(probed):
+            names = [value for value in vars(node).values() if isinstance(value, str)]
+            if not isinstance(node, ast.Constant) and any(_PROBE in name for name in names):
+                raise ConfigSubstitutionError(
+                    "a hole stands within an expression of an f-string, where its text would be "
+                    "code; assign it to a name, and use that",
+                    Origin(self.file, getattr(node, "lineno", 1)),
+                )
+
+    def _filled(self, text: str, write: Callable[[str], str]) -> str:
+        return _tokens("python").sub(lambda match: self._in_python(text, match, write), text)
+
+    def _in_python(self, text: str, match: re.Match[str], write: Callable[[str], str]) -> str:
         token = match.group()
         if match["comment"] or "{{" not in token:
             return token
@@ -88,45 +112,50 @@ class Substitution:
         if match["hole"]:
             value, known = self._value(token, at, parse=True)
             return self._name(value) if known else token
-        prefix, quote, content = _parts(token)
+        prefix, quote, content = parts_of(token)
         if re.fullmatch(_HOLE, content) and "_base_." in content and not prefix.strip("uU"):
             value, known = self._value(content, at, parse=False)
             if not isinstance(value, str):
                 return self._name(value) if known else token
-        raw = "r" in prefix.lower()
-        filled = re.sub(_HOLE, lambda hole: self._text(hole.group(), at, raw), content)
-        return f"{prefix}{quote}{filled}{quote}"
+        return self._in_string(prefix, quote, content, at, write)
+
+    def _in_string(
+        self, prefix: str, quote: str, content: str, at: Origin, write: Callable[[str], str]
+    ) -> str:
+        """Fill the holes of a string; in a raw one nothing could be escaped, so it is none then."""
+        keep = without_raw if "r" in prefix.lower() else str
+        pieces, end = [], 0
+        for match in re.finditer(_HOLE, content):
+            value, known = self._value(match.group(), at, parse=False)
+            if known:
+                pieces += [keep(content[end : match.start()]), write(str(value))]
+                end = match.end()
+        if not pieces:
+            return f"{prefix}{quote}{content}{quote}"
+        text = "".join([*pieces, keep(content[end:])])
+        return f"{prefix.strip('rR')}{quote}{text}{quote}"
 
     def _name(self, value: Any) -> str:
         self.values.append(value)
         return f"__hole_{len(self.values) - 1}__"
 
-    def _text(self, hole: str, at: Origin, raw: bool) -> str:
-        value, known = self._value(hole, at, parse=False)
-        if not known:
-            return hole
-        return str(value) if raw else _escape(str(value))
-
     # --------------------------------------------------------------------- data texts
 
     def data(self, text: str, kind: str) -> str:
         """Fill the holes of a JSON, YAML or TOML text; ``finish`` completes it once parsed."""
-        if kind == "yaml":  # a plain scalar may be a token, within quotes or without
-            return re.sub(
-                _HOLE, lambda m: self._token(m.group(), self._origin(text, m.start()), ""), text
-            )
+        quote = "" if kind == "yaml" else '"'  # a plain scalar may be a token there
 
         def replace(match: re.Match[str]) -> str:
             at = self._origin(text, match.start())
             if match["hole"]:
-                return self._token(match.group(), at, '"')
+                return self._token(match.group(), at, quote, plain=True)
             if match["comment"]:
                 return match.group()
             return re.sub(_HOLE, lambda hole: self._token(hole.group(), at, ""), match.group())
 
         return _tokens(kind).sub(replace, text)
 
-    def _token(self, hole: str, at: Origin, quote: str) -> str:
+    def _token(self, hole: str, at: Origin, quote: str, plain: bool = False) -> str:
         name = hole[2:-2].strip()
         if name.startswith("_base_."):
             value: Any = _FromBase(name, at)  # the bases are named within the text itself
@@ -134,7 +163,7 @@ class Substitution:
             value, known = self._value(hole, at, parse=False)
             if not known:
                 return hole
-            if "$" in hole:
+            if "$" in hole and plain:  # read as the format reads it: a number, a list
                 return str(value)
         self.values.append(value)
         return f"{quote}\ue000{len(self.values) - 1}\ue001{quote}"
@@ -169,7 +198,7 @@ class Substitution:
 
     def _value(self, hole: str, at: Origin, parse: bool) -> tuple[Any, bool]:
         """Return what a hole stands for, and whether it is one of ours."""
-        name = hole[2:-2].strip().strip("'\"").strip()
+        name = _unquoted(hole[2:-2].strip())
         if name in _FILE_VARIABLES and self.file_variables:
             return _FILE_VARIABLES[name](Path(self.file)), True
         if name.startswith("_base_."):
@@ -205,31 +234,25 @@ class Substitution:
         return Origin(self.file, text.count("\n", 0, position) + 1, position - start + 1)
 
 
+def without_holes(text: str) -> str:
+    """Return a text with names in place of its holes, every character at its place."""
+    return re.sub(_HOLE, lambda match: "_" * len(match.group()), text) if "{{" in text else text
+
+
+def _unquoted(text: str) -> str:
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1].strip() if quoted else text
+
+
 @cache
 def _tokens(kind: str) -> re.Pattern[str]:
     """Return what finds holes, comments and strings; compiled for the first file that has a hole."""
     return re.compile(_TOKENS[kind], re.DOTALL)
 
 
-def _parts(literal: str) -> tuple[str, str, str]:
-    """Split a string literal into its prefix, its quote and what stands between."""
-    start = min(i for i, char in enumerate(literal) if char in "'\"")
-    quote = literal[start : start + 3]
-    if quote not in ('"""', "'''"):
-        quote = literal[start]
-    return literal[:start], quote, literal[start + len(quote) : len(literal) - len(quote)]
-
-
-def _escape(text: str) -> str:
-    """Write text so that it stands for itself in any string that is not raw."""
-    return re.sub(
-        r"[\\'\"{}\x00-\x1f\ud800-\udfff]", lambda match: f"\\u{ord(match.group()):04x}", text
-    )
-
-
 def _literal(text: str) -> Any:
     """Read a value of the environment as Python's literal, or as the string that it is."""
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except NO_LITERAL:
         return text
