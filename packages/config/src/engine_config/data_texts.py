@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from engine_config.data_positions import toml_places, yaml_places
 from engine_config.errors import ConfigLimitError, ConfigSyntaxError, ConfigTypeError
 from engine_config.fileio import toml_codec, yaml_codec
 from engine_config.late import Late
 from engine_config.origins import Origin
-from engine_config.positions import Place, toml_places, yaml_places
+from engine_config.positions import Place
+from engine_config.substitution import without_holes
 
 if TYPE_CHECKING:
     import json
@@ -45,7 +47,8 @@ def parse_data(text: str, file: str, kind: str) -> dict[Any, Any]:
 
 def data_places(text: str, file: str, kind: str) -> dict[Any, Place]:
     """Return where each value of a text of a kind stands."""
-    return toml_places(text, file) if kind == "toml" else yaml_places(text, file)
+    find = toml_places if kind == "toml" else yaml_places
+    return find(without_holes(text), file)
 
 
 def _json(text: str, file: str) -> Any:

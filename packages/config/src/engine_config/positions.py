@@ -66,7 +66,7 @@ def python_places(text: str, file: str, base: Place, imports: Imports) -> dict[A
     imports
         Gives the places of a base by the level and the module of its import.
     """
-    reader = _Reader(file, base, imports)
+    reader = _Reader(text, file, base, imports)
     reader.run(parse(text, file).body)
     return reader.names
 
@@ -74,14 +74,19 @@ def python_places(text: str, file: str, base: Place, imports: Imports) -> dict[A
 class _Reader:
     """Follows the statements of a config as far as they are plain."""
 
-    def __init__(self, file: str, base: Place, imports: Imports) -> None:
+    def __init__(self, text: str, file: str, base: Place, imports: Imports) -> None:
         self.file = file
         self.names: dict[Any, Place] = {}
         self.base = base
         self.imports = imports
+        # A syntax tree counts the bytes of UTF-8.
+        self.lines = [] if text.isascii() else [line.encode() for line in text.split("\n")]
 
     def spot(self, node: Any) -> tuple[Spot, ...]:
-        return ((self.file, node.lineno, node.col_offset + 1),)
+        column: int = node.col_offset
+        if self.lines:
+            column = len(self.lines[node.lineno - 1][:column].decode())
+        return ((self.file, node.lineno, column + 1),)
 
     # --------------------------------------------------------------------- statements
 
@@ -253,79 +258,3 @@ def _as_dict(call: ast.Call) -> ast.expr:
     """Return the call that makes the dictionary which an update is given."""
     made = ast.Call(ast.Name("dict", ast.Load()), call.args, call.keywords)
     return ast.copy_location(made, call)
-
-
-# -------------------------------------------------------------------------- data files
-
-
-def yaml_places(text: str, file: str) -> dict[Any, Place]:
-    """Return the places of a YAML or a JSON text."""
-    import yaml
-
-    # JSON may be indented by tabs, which YAML may not; columns stay the same.
-    try:
-        node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
-    except yaml.YAMLError:  # what its holes stand for is YAML, the holes themselves are not
-        return {}
-    return (_of_node(node, file, 0) or {}) if node is not None else {}
-
-
-def _of_node(node: Any, file: str, depth: int) -> dict[Any, Place] | None:
-    import yaml
-
-    if depth > 100:
-        return None
-    pairs: list[tuple[Any, Any, Any]] = []
-    if isinstance(node, yaml.MappingNode):
-        pairs = [(_scalar(key), key, value) for key, value in node.value]
-    elif isinstance(node, yaml.SequenceNode):
-        pairs = [(i, value, value) for i, value in enumerate(node.value)]
-    else:
-        return None
-    children: dict[Any, Place] = {}
-    for key, at, value in pairs:
-        mark = at.start_mark
-        inner = _of_node(value, file, depth + 1)
-        deletes = inner is not None and "_delete_" in inner
-        children[key] = Place(((file, mark.line + 1, mark.column + 1),), inner, deletes)
-    return children
-
-
-def _scalar(node: Any) -> Any:
-    if not isinstance(node.value, str):
-        return None
-    if node.tag.endswith(":int"):
-        try:
-            return int(node.value)
-        except ValueError:
-            return node.value
-    return node.value
-
-
-def toml_places(text: str, file: str) -> dict[Any, Place]:
-    """Return the places of a TOML text: of its tables, and of the keys that begin a line."""
-    root = Place((), {})
-    table = root
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        column = len(line) - len(line.lstrip()) + 1
-        spot = ((file, number, column),)
-        if stripped.startswith("["):
-            table = _enter(root, _toml_keys(stripped.strip("[] ")), spot)
-            if stripped.startswith("[["):
-                table = _enter(table, [len(table.children or {})], spot)
-        elif "=" in stripped and not stripped.startswith("#"):
-            _enter(table, _toml_keys(stripped.partition("=")[0]), spot)
-    return root.children or {}
-
-
-def _enter(place: Place, keys: list[Any], spot: tuple[Spot, ...]) -> Place:
-    for key in keys:
-        if place.children is None:
-            place.children = {}
-        place = place.children.setdefault(key, Place(spot))
-    return place
-
-
-def _toml_keys(text: str) -> list[Any]:
-    return [part.strip().strip("'\"") for part in text.split(".")]

@@ -27,7 +27,7 @@ from engine_config.merge import merge
 from engine_config.origins import Origin
 from engine_config.positions import Place, over, python_places
 from engine_config.python_texts import lazy_outline, lazy_values, own_values, run, take_bases
-from engine_config.substitution import Substitution
+from engine_config.substitution import Substitution, with_base_names
 
 FORMATS = {".py": "python", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 MAX_CHAIN = 50
@@ -37,9 +37,8 @@ DEPRECATION_KEY = "_deprecation_"
 class Source:
     """One file, what it says, and its bases."""
 
-    def __init__(self, file: str, text: str, kind: str, filled: str, trusted: bool) -> None:
+    def __init__(self, file: str, text: str, kind: str, trusted: bool) -> None:
         self.file, self.text, self.kind = file, text, kind
-        self.filled = filled
         self.trusted = trusted
         self.bases: list[Source] = []
         self.imports: dict[tuple[int, str], Source] = {}
@@ -71,9 +70,8 @@ class Source:
         """Return where the values of this file stand."""
         try:
             if self.kind in ("python", "lazy"):
-                return Place(
-                    (), python_places(self.filled, self.file, below, self._imported_places)
-                )
+                text = self.text if self.kind == "lazy" else with_base_names(self.text)
+                return Place((), python_places(text, self.file, below, self._imported_places))
             return Place((), data_places(self.text, self.file, self.kind))
         except (ConfigSyntaxError, ValueError, RecursionError):
             return Place((), {})  # the places are a help; without them the values still stand
@@ -152,7 +150,7 @@ class Reader(NamedTuple):
 
     def _parse(self, path: Path, text: str, chain: tuple[str, ...], trusted: bool) -> Source:
         kind = format_of(path)
-        source = Source(str(path), text, kind, text, trusted)
+        source = Source(str(path), text, kind, trusted)
         outline = None
         if kind == "python":
             outline = lazy_outline(text, source.file, self.lazy) if trusted else None
@@ -184,7 +182,6 @@ class Reader(NamedTuple):
         if "{{" in text:
             text = holes.python(text)
             scope.update(holes.scope())
-        source.filled = text
         source.environment.update(holes.environment)
         if source.trusted:
             run(text, source.file, scope)

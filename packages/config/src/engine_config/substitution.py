@@ -30,6 +30,8 @@ _TOKENS = {
     "toml": rf"(?P<hole>{_HOLE})|(?P<comment>\#[^\n]*)|(?P<string>{_STRING})",
 }
 _ENVIRONMENT = r"(?s)\$\s*([A-Za-z_]\w*)\s*(?::(.*))?"
+# One that stands for a whole value, within quotes of its own or without.
+_BASE_HOLE = r"(?P<quote>['\"]?)\{\{[ \t]*(?P<name>_base_(?:\.[A-Za-z_]\w*)+)[ \t]*\}\}(?P=quote)"
 _F_STRING = re.compile(r"\b(?:[fF][rR]?|[rR][fF])['\"]")
 _PROBE = "__hole_text__"
 # Stands in a data text for a value that is put in once the text is parsed.
@@ -237,6 +239,18 @@ class Substitution:
 def without_holes(text: str) -> str:
     """Return a text with names in place of its holes, every character at its place."""
     return re.sub(_HOLE, lambda match: "_" * len(match.group()), text) if "{{" in text else text
+
+
+def with_base_names(text: str) -> str:
+    """Return a Python text as ``without_holes`` does, but with the values of the base by name."""
+    if "_base_" in text:
+        text = re.sub(_BASE_HOLE, _in_brackets, text)
+    return without_holes(text)
+
+
+def _in_brackets(match: re.Match[str]) -> str:
+    opening = "(" * (match.start("name") - match.start())
+    return f"{opening}{match['name']}{')' * (match.end() - match.end('name'))}"
 
 
 def _unquoted(text: str) -> str:

@@ -1,0 +1,186 @@
+"""Where each value of a YAML, JSON or TOML text stands."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import Any
+
+from engine_config.fileio import toml_codec
+from engine_config.positions import Place, Spot
+
+Places = dict[Any, Place]
+
+
+def yaml_places(text: str, file: str) -> Places:
+    """Return the places of a YAML or a JSON text."""
+    import yaml
+
+    # JSON may be indented by tabs, which YAML may not; columns stay the same.
+    try:
+        node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+    except yaml.YAMLError:  # what its holes stand for is YAML, the holes themselves are not
+        return {}
+    return (_of_node(node, file, 0) or {}) if node is not None else {}
+
+
+def _of_node(node: Any, file: str, depth: int) -> Places | None:
+    import yaml
+
+    if depth > 100:
+        return None
+    children: Places = {}
+    pairs: list[tuple[Any, Any, Any]] = []
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.tag.endswith(":merge"):
+                children.update(_of_merged(value, file, depth))
+            else:
+                pairs.append((_scalar(key), key, value))
+    elif isinstance(node, yaml.SequenceNode):
+        pairs = [(i, value, value) for i, value in enumerate(node.value)]
+    else:
+        return None
+    for key, at, value in pairs:
+        mark = at.start_mark
+        inner = _of_node(value, file, depth + 1)
+        deletes = inner is not None and "_delete_" in inner
+        children[key] = Place(((file, mark.line + 1, mark.column + 1),), inner, deletes)
+    return children
+
+
+def _of_merged(node: Any, file: str, depth: int) -> Places:
+    """Return the places of what ``<<`` takes in: of one mapping, or of several, the first wins."""
+    import yaml
+
+    several = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    merged: Places = {}
+    for one in reversed(several):
+        merged.update(_of_node(one, file, depth + 1) or {})
+    return merged
+
+
+def _scalar(node: Any) -> Any:
+    if not isinstance(node.value, str):
+        return None
+    if node.tag.endswith(":int"):
+        try:
+            return int(node.value)
+        except ValueError:
+            return node.value
+    return node.value
+
+
+_SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_STRING = re.compile(
+    r'(?s)"""(?:\\.|[^\\])*?"""+|\'\'\'.*?\'\'\'+|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\''
+)
+_BARE_KEY = re.compile(r"[\w-]+")
+_SCALAR = re.compile(r"[^,\]}#\n]*")
+
+
+def toml_places(text: str, file: str) -> Places:
+    """Return the places of a TOML text that is known to parse."""
+    return _Toml(text, file).run()
+
+
+class _Toml:
+    """Goes through a text once and notes where keys and items begin."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text, self.file = text, file
+        self.position = 0
+        self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self.arrays: set[int] = set()  # the places of arrays of tables, by identity
+
+    def run(self) -> Places:
+        root = Place((), {})
+        table = root
+        while self.next():
+            start = self.position
+            if self.next() != "[":
+                self.pair(table)
+                continue
+            several = self.text.startswith("[[", start)
+            self.position += 1 + several
+            *above, last = self.keys()
+            table = self.enter(self.enter_all(root, above, start), last, start)
+            if several:
+                self.arrays.add(id(table))
+                table.children = table.children or {}
+                table = self.enter(table, len(table.children), start)
+            self.position += 1 + several
+        return root.children or {}
+
+    def next(self) -> str:
+        """Pass space and comments; return the character that follows."""
+        self.skip(_SPACE)
+        return self.text[self.position : self.position + 1]
+
+    def skip(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self.text, self.position)
+        self.position = match.end() if match else self.position + 1
+        return match.group() if match else ""
+
+    def spot(self, position: int) -> Spot:
+        line = bisect_right(self.starts, position)
+        return self.file, line, position - self.starts[line - 1] + 1
+
+    def enter(self, place: Place, key: Any, start: int) -> Place:
+        if id(place) in self.arrays and not isinstance(key, int):  # its last table is meant
+            place = list((place.children or {}).values())[-1]
+        if place.children is None:
+            place.children = {}
+        return place.children.setdefault(key, Place((self.spot(start),)))
+
+    def enter_all(self, place: Place, keys: list[str], start: int) -> Place:
+        for key in keys:
+            place = self.enter(place, key, start)
+        return place
+
+    def keys(self) -> list[str]:
+        """Read a dotted key."""
+        found: list[str] = []
+        while True:
+            if self.next() in ('"', "'"):
+                found.append(toml_codec.load(f"k = {self.skip(_STRING)}")["k"])
+            else:
+                found.append(self.skip(_BARE_KEY))
+            if self.next() != ".":
+                return found
+            self.position += 1
+
+    def pair(self, table: Place) -> None:
+        start = self.position
+        place = self.enter_all(table, self.keys(), start)
+        self.position += 1  # the equals sign
+        children = self.value()
+        if children is not None:
+            place.children = children
+
+    def value(self) -> Places | None:
+        opening = self.next()
+        if opening in ('"', "'"):
+            self.skip(_STRING)
+        elif opening in ("[", "{"):
+            return self.within("]" if opening == "[" else "}")
+        else:
+            self.skip(_SCALAR)
+        return None
+
+    def within(self, closing: str) -> Places:
+        """Read the items of an array, or the pairs of an inline table."""
+        self.position += 1
+        place = Place((), {})
+        items: Places = place.children or {}
+        place.children = items
+        while self.next() not in (closing, ""):
+            start = self.position
+            if closing == "]":
+                items[len(items)] = Place((self.spot(start),), self.value())
+            else:
+                self.pair(place)
+            if self.next() == "," or self.position == start:
+                self.position += 1
+        self.position += 1
+        return items
