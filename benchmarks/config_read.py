@@ -35,6 +35,10 @@ def _used(home: str, what: str) -> Work:
         cfg = _config(home).fromfile(str(config_trees.tree(folder, lazy=False)))
     if what == "print":
         return lambda: cfg.pretty_text
+    if what == "dump":
+        target = config_trees.temporary()
+        path = f"{target.name}/dumped.py"
+        return lambda: (cfg.dump(path), target)
     if what == "deepcopy":
         return lambda: copy.deepcopy(cfg)
     if what == "pickle":
@@ -131,6 +135,11 @@ def theirs_print() -> Work:
     return _used("mmengine", "print")
 
 
+def theirs_dump() -> Work:
+    """Print to a file with MMEngine."""
+    return _used("mmengine", "dump")
+
+
 def theirs_deepcopy() -> Work:
     """Copy with MMEngine."""
     return _used("mmengine", "deepcopy")
@@ -199,7 +208,8 @@ def main() -> int:
     for title, found in tables.items():
         print(harness.table(title, found))
     kept = [one.holds for found in tables.values() for one in found]
-    for what, bound in (("print", 1 / 30), ("attribute", 1.0), ("deepcopy", 1.0), ("pickle", 1.0)):
+    bounds = {"print": 1 / 30, "dump": 1 / 30, "attribute": 1.0, "deepcopy": 1.0, "pickle": 1.0}
+    for what, bound in bounds.items():
         kept.append(_against(what, bound, settings))
     return 0 if all(kept) else 1
 
