@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -147,13 +148,20 @@ def test_lazy_values_are_not_imported(make_package: Callable[..., Path]) -> None
 def test_a_guarded_block_restricts_what_is_copied_out(tmp_path: Path) -> None:
     node = untrusted(tmp_path, type="os.getcwd")
     with guard(node):
-        for cfg in ({**node}, {"type": node.type}):
+        for cfg in ({**node}, {"type": node.type}, ConfigDict(type=node.type)):
             with pytest.raises(RefusedNameError):
                 NETS.build(cfg)
-    with guard(ConfigDict(node)), restrict("collections"), guard(node):
+    with guard(ConfigDict(type=node.type)), restrict("collections"), guard(node):
         assert NETS.build({"type": "collections.Counter"}) == {}
     with guard({"type": "os.getcwd"}):
         assert NETS.build({"type": "os.getcwd"}) == str(Path.cwd())
+
+
+def test_a_dictionary_made_of_one_that_is_not_trusted_is_not(tmp_path: Path) -> None:
+    node = untrusted(tmp_path, type="os.getcwd")
+    for made in (ConfigDict(node), pickle.loads(pickle.dumps(node)), node | {"a": 1}):
+        with pytest.raises(RefusedNameError):
+            NETS.build(made)
 
 
 def test_a_bare_name_calls_nothing_that_was_not_asked_for(tmp_path: Path) -> None:
