@@ -7,8 +7,10 @@ import multiprocessing
 import os
 import pickle
 import signal
+import tempfile
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,16 +48,14 @@ class Where(Numbers):
         return self.get_data_info(idx)["number"], number, mapped(number)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_workers_have_no_copy(method: str) -> None:
     dataset = Where(range(6))
     loader: Any = DataLoader(
         dataset, num_workers=1, batch_size=3, multiprocessing_context=method, collate_fn=list
     )
-    for batch in loader:
-        assert {number for _, number, _ in batch} == {inode(dataset)}
-        assert {maps for _, _, maps in batch} == {1}
-    assert sorted(n for batch in loader for n, _, _ in batch) == list(range(6))
+    samples = [sample for batch in loader for sample in batch]  # a worker starts in seconds
+    assert samples == [(number, inode(dataset), 1) for number in range(6)]
 
 
 def test_ranks_share_what_is_equal(pool2: ProcessPool) -> None:
@@ -72,6 +72,51 @@ def in_turn(numbers: range) -> tuple[int, int, list[int]]:
     own = inode(dataset), mapped(inode(dataset)), found
     dist.barrier()
     return own
+
+
+def after_another() -> list[int]:
+    """Load what the first rank loaded and dropped, then again, what differs, and pickled."""
+    if dist.get_rank() == 0:
+        Numbers(range(7))  # gone at once
+    dist.barrier()
+    one, same, other = Numbers(range(7)), Numbers(range(7)), Numbers(range(8))
+    box = [Numbers(range(9)) if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(box)
+    dist.barrier()
+    assert box[0] is not None
+    assert box[0][8]["number"] == 8
+    found = [inode(dataset) for dataset in (one, same, other, box[0])]
+    dist.barrier()
+    return found
+
+
+def test_ranks_share_again_and_what_one_of_them_sends(pool2: ProcessPool) -> None:
+    mine, others = pool2.run(after_another)
+    assert mine == others
+    one, same, other, sent = mine
+    assert one == same
+    assert len({one, other, sent}) == 3
+
+
+def loaded_by_a_worker() -> list[int]:
+    """Load lazily, in a forked worker, while the rank itself talks to the others."""
+    store = dist.distributed_c10d._get_default_store()
+    dataset = Numbers(range(1000), lazy_init=True)
+    loader: Any = DataLoader(
+        dataset, num_workers=1, batch_size=5, multiprocessing_context="fork",
+        collate_fn=lambda samples: sum(sample["number"] for sample in samples),
+        sampler=range(1000),
+    )  # fmt: skip
+    sums = iter(loader)
+    for turn in range(200):
+        store.set(f"rank {dist.get_rank()}", str(turn))
+        assert store.get(f"rank {dist.get_rank()}") == str(turn).encode()
+    return list(sums)
+
+
+def test_a_forked_worker_keeps_off_the_connections_of_its_rank(pool2: ProcessPool) -> None:
+    expected = [sum(range(n, n + 5)) for n in range(0, 1000, 5)]
+    assert pool2.run(loaded_by_a_worker, timeout=20.0) == [expected] * 2
 
 
 def different() -> int:
@@ -180,6 +225,16 @@ def test_a_pickle_for_elsewhere_holds_the_bytes() -> None:
     assert os.fstat(copied.fd).st_ino != os.fstat(shared.fd).st_ino
     dataset = pickle.loads(pickle.dumps(Numbers(range(4))))
     assert dataset[3]["number"] == 3
+
+
+def test_where_memory_has_no_files_a_temporary_one_is_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dataset = Numbers(range(4))
+    assert dataset[3]["number"] == 3
+    assert list(tmp_path.iterdir()) == []  # it has no name
 
 
 def test_shared_bytes_cannot_be_written() -> None:

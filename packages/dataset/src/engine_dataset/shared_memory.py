@@ -87,7 +87,7 @@ def _received(duplicate: _Duplicate, size: int) -> SharedBytes:
 
 
 def _copied(content: bytes) -> SharedBytes:
-    return SharedBytes.write([content])
+    return adopt(SharedBytes.write([content]))
 
 
 def _nameless_file() -> int:
@@ -99,6 +99,21 @@ def _nameless_file() -> int:
 
 # ------------------------------------------------------------------ between ranks
 
+# the process group, as this process got it by a fork: its connections are the parent's
+_inherited: list[object] = []
+
+
+def _keep_off_inherited() -> None:
+    _inherited[:] = [dist.group.WORLD] if _has_ranks() else []
+
+
+def _has_ranks() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_off_inherited)
+
 
 def adopt(mine: SharedBytes) -> SharedBytes:
     """Return the same bytes as another rank of this node already holds them, else ``mine``.
@@ -107,7 +122,7 @@ def adopt(mine: SharedBytes) -> SharedBytes:
     take them from there and drop their own.  Ranks that call this with other bytes, or not at
     all, are left alone.
     """
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if not _has_ranks() or dist.group.WORLD in _inherited:
         return mine
     node = _node()
     if node is None:
@@ -116,14 +131,14 @@ def adopt(mine: SharedBytes) -> SharedBytes:
     stat = os.fstat(mine.fd)
     offer = f"{os.getpid()} {mine.fd} {stat.st_dev} {stat.st_ino} {len(mine)}"
     store = dist.distributed_c10d._get_default_store()
-    found = store.compare_set(f"engine-dataset/{node}/{digest}", "", offer).decode()
-    if found == offer:
-        return mine
-    try:
-        return _opened(found, digest)
-    except (OSError, ValueError) as error:
-        logger.debug("keeping a copy of the annotations: %s", error)
-        return mine
+    key, gone = f"engine-dataset/{node}/{digest}", ""
+    while (found := store.compare_set(key, gone, offer).decode()) != offer:
+        try:
+            return _opened(found)
+        except (OSError, ValueError) as error:
+            logger.debug("another rank's copy of the annotations is not there: %s", error)
+            gone = found  # be the one to have them, unless another rank just became that
+    return mine
 
 
 def _node() -> str | None:
@@ -136,7 +151,7 @@ def _node() -> str | None:
         return None
 
 
-def _opened(offer: str, digest: str) -> SharedBytes:
+def _opened(offer: str) -> SharedBytes:
     pid, number, device, inode, size = map(int, offer.split())
     fd = os.open(f"/proc/{pid}/fd/{number}", os.O_RDONLY | os.O_CLOEXEC)
     stat = os.fstat(fd)
