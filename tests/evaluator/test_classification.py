@@ -65,9 +65,9 @@ def test_accuracy_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"topk=\(1, 5\) of scores of shape \(7, 4\)"):
         run(Accuracy(topk=(1, 5)), predictions(9))
     with pytest.raises(
-        ValueError, match=r"\(3,\) do not fit true labels 'gt_label' of shape \(2,\)"
+        ValueError, match=r"\(3,\) do not fit true labels 'gt_label' of shape \(3, 2\)"
     ):
-        Accuracy().process(None, {"pred_scores": torch.rand(3, 2), "gt_label": torch.ones(2)})
+        Accuracy().process(None, {"pred_scores": torch.rand(3, 2), "gt_label": torch.ones(3, 2)})
     with pytest.raises(KeyError, match=r"neither scores .* nor labels 'pred_label'"):
         Accuracy().process(None, {"gt_label": torch.ones(2)})
 

@@ -137,7 +137,7 @@ def test_a_missing_field_is_named() -> None:
         Total().process(None, {"other": torch.ones(3)})
 
 
-@pytest.mark.parametrize("samples", [3, "text", None])
+@pytest.mark.parametrize("samples", [3, "text", None, torch.ones(2)])
 def test_what_has_no_samples_is_refused(samples: Any) -> None:
     with pytest.raises(TypeError, match="mapping of batched tensors or a sequence"):
         Batch(samples)

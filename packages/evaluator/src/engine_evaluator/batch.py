@@ -35,12 +35,12 @@ class Batch:
     torch.Size([2, 10])
     """
 
-    __slots__ = ("_columns", "_limit", "data_batch", "data_samples", "size")
+    __slots__ = ("_columns", "_limit", "_total", "data_batch", "data_samples", "size")
 
     def __init__(self, data_samples: DataSamples, data_batch: Any = None) -> None:
         self.data_samples = data_samples
         self.data_batch = data_batch
-        self.size = sample_count(data_samples, data_batch)
+        self.size = self._total = sample_count(data_samples, data_batch)
         self._limit: int | None = None
         self._columns: dict[str, Tensor] = {}
 
@@ -69,14 +69,20 @@ class Batch:
         return found
 
     def get(self, keys: Keys) -> Tensor | None:
-        """Return the first field of these that is there, None if there is none."""
+        """Return the first field of these that is there, None if there is none.
+
+        Raises
+        ------
+        ValueError
+            If it makes no tensor, or not one with an entry a sample.
+        """
         for key in (keys,) if isinstance(keys, str) else keys:
             found = self._columns.get(key)
             if found is None:
                 raw = self._raw(key)
                 if raw is None:
                     continue
-                found = self._columns[key] = stacked(raw)
+                found = self._columns[key] = self._column(key, raw)
             return found if self._limit is None or found.ndim == 0 else found[: self._limit]
         return None
 
@@ -84,7 +90,8 @@ class Batch:
         """Return the first ``count`` samples."""
         part = Batch.__new__(Batch)
         part.data_samples, part.data_batch = self.data_samples, self.data_batch
-        part.size = part._limit = min(count, self.size)
+        part._total, part.size = self._total, min(count, self.size)
+        part._limit = part.size
         part._columns = self._columns
         return part
 
@@ -92,7 +99,7 @@ class Batch:
         """Return the fields' names, as far as they can be known."""
         samples = self.data_samples
         sample = samples if isinstance(samples, Mapping) else samples[0] if samples else {}
-        names: Iterable[Any] = sample if isinstance(sample, Mapping) else vars(sample)
+        names: Iterable[Any] = sample if isinstance(sample, Mapping) else fields(sample)
         return [str(name) for name in names]
 
     def _raw(self, key: str) -> Any:
@@ -101,8 +108,25 @@ class Batch:
             if key in samples:
                 return samples[key]
         elif samples and has_field(samples[0], key):
-            return [field(sample, key) for sample in samples]
-        return self.data_batch.get(key) if isinstance(self.data_batch, Mapping) else None
+            return _of_all(samples, key)
+        batch = self.data_batch
+        if isinstance(batch, Mapping):
+            return batch.get(key)
+        if isinstance(batch, list) and batch and isinstance(batch[0], Mapping) and key in batch[0]:
+            return _of_all(batch, key)  # what the data set gave, sample by sample
+        return None
+
+    def _column(self, key: str, raw: Any) -> Tensor:
+        try:
+            found = stacked(raw)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"field {key!r} of the samples makes no tensor: {error}") from error
+        if found.ndim and found.shape[0] != self._total:
+            raise ValueError(
+                f"field {key!r} has {found.shape[0]} entries for {self._total} samples; give an "
+                "entry a sample, or one value without a dimension for all of them"
+            )
+        return found
 
 
 def has_field(sample: Any, key: str) -> bool:
@@ -110,17 +134,25 @@ def has_field(sample: Any, key: str) -> bool:
     return key in sample if isinstance(sample, Mapping) else hasattr(sample, key)
 
 
-def field(sample: Any, key: str) -> Any:
-    """Return a sample's field."""
-    return sample[key] if isinstance(sample, Mapping) else getattr(sample, key)
+def fields(sample: object) -> Mapping[str, Any]:
+    """Return the fields of an object by name, none where it has no attributes of its own."""
+    return getattr(sample, "__dict__", {})
+
+
+def _of_all(samples: Sequence[Any], key: str) -> list[Any]:
+    try:
+        return [s[key] if isinstance(s, Mapping) else getattr(s, key) for s in samples]
+    except (KeyError, AttributeError):
+        lacking = next(n for n, sample in enumerate(samples) if not has_field(sample, key))
+        raise KeyError(
+            f"sample {lacking} of the batch has no field {key!r}, which the first has"
+        ) from None
 
 
 def stacked(values: Any) -> Tensor:
     """Return values as one tensor, on the device on which they are."""
-    if isinstance(values, Tensor):
-        return values
-    if isinstance(values, list | tuple) and values and isinstance(values[0], Tensor):
-        return torch.stack(list(values))
+    if isinstance(values, list | tuple) and any(hasattr(value, "shape") for value in values):
+        return torch.stack([v if isinstance(v, Tensor) else torch.as_tensor(v) for v in values])
     return torch.as_tensor(values)
 
 
@@ -132,11 +164,11 @@ def sample_count(data_samples: DataSamples, data_batch: Any = None) -> int:
     TypeError
         If the samples are neither a mapping nor a sequence.
     ValueError
-        If a mapping holds nothing that has a first dimension.
+        If a mapping holds nothing that has a first dimension, or several different ones.
     """
     if isinstance(data_samples, Mapping):
         return _first_dimension(data_samples, data_batch)
-    if isinstance(data_samples, str) or not hasattr(data_samples, "__len__"):
+    if isinstance(data_samples, str | Tensor) or not hasattr(data_samples, "__len__"):
         raise TypeError(
             "data samples must be a mapping of batched tensors or a sequence of samples, "
             f"got {type(data_samples).__name__}"
@@ -145,28 +177,57 @@ def sample_count(data_samples: DataSamples, data_batch: Any = None) -> int:
 
 
 def _first_dimension(samples: Mapping[str, Any], data_batch: Any) -> int:
-    for source in (samples, data_batch):
-        values = source.values() if isinstance(source, Mapping) else source
-        for value in values if isinstance(values, Iterable) else ():
-            if isinstance(value, Tensor) and value.ndim:
-                return value.shape[0]
-            if isinstance(value, list | tuple):
-                return len(value)
+    counts = {key: found for key, value in samples.items() if (found := _count(value)) is not None}
+    if len(set(counts.values())) > 1:
+        raise ValueError(
+            f"the fields have different numbers of samples: {counts}; give each an entry a "
+            "sample, or one value without a dimension for all of them"
+        )
+    others = data_batch.values() if isinstance(data_batch, Mapping) else data_batch
+    for count in (*counts.values(), *map(_count, others if isinstance(others, Iterable) else ())):
+        if count is not None:
+            return count
     raise ValueError(
         "cannot tell how many samples a mapping without batched tensors or lists holds: "
         f"{list(samples)}; give at least one value with the samples as first dimension"
     )
 
 
+def _count(value: Any) -> int | None:
+    """Return the first dimension of a tensor, array or list; None for a value without one."""
+    shape = getattr(value, "shape", None)
+    if shape:
+        return int(shape[0])
+    return len(value) if isinstance(value, list | tuple) else None
+
+
 def rows(data_samples: DataSamples) -> list[Any]:
-    """Return one dict a sample, as gathering metrics take them; views, no copies."""
+    """Return one dict a sample, as gathering metrics take them; views, no copies.
+
+    Raises
+    ------
+    ValueError
+        If a field of a mapping has another number of entries than there are samples.
+    """
     if not isinstance(data_samples, Mapping):
         return [
             sample.to_dict() if hasattr(sample, "to_dict") else sample for sample in data_samples
         ]
-    size = sample_count(data_samples)
-    columns = {
-        key: [value] * size if isinstance(value, Tensor) and value.ndim == 0 else value
-        for key, value in data_samples.items()
-    }
+    return _rows_of(data_samples, sample_count(data_samples))
+
+
+def _rows_of(samples: Mapping[str, Any], size: int) -> list[Any]:
+    columns = {key: _by_sample(key, value, size) for key, value in samples.items()}
     return [{key: value[i] for key, value in columns.items()} for i in range(size)]
+
+
+def _by_sample(key: str, value: Any, size: int) -> Sequence[Any]:
+    if isinstance(value, Mapping):
+        return _rows_of(value, size)
+    count = _count(value)
+    if count is None:  # of the batch as a whole
+        return [value] * size
+    if count != size:
+        raise ValueError(f"field {key!r} has {count} entries for {size} samples")
+    found: Sequence[Any] = value
+    return found
