@@ -26,6 +26,12 @@ def test_a_loss_of_the_batch_counts_for_each_sample() -> None:
     assert metric.evaluate(4) == {"loss": 2.0}
 
 
+def test_a_mean_of_nothing() -> None:
+    metric = Mean("boxes")
+    metric.process(None, {"boxes": torch.zeros(2, 0)})
+    assert math.isnan(metric.evaluate(2)["boxes"])
+
+
 def test_half_precision_is_summed_wide() -> None:
     metric = ValidationLoss()
     for _ in range(100):
@@ -50,10 +56,11 @@ def tokens() -> tuple[torch.Tensor, torch.Tensor, float]:
     return logits, labels, math.exp(float(mean))
 
 
-def test_perplexity_of_logits() -> None:
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
+def test_perplexity_of_logits(dtype: torch.dtype) -> None:
     logits, labels, expected = tokens()
     metric = Perplexity()
-    metric.process(None, {"logits": logits[:4], "gt_label": labels[:4]})
+    metric.process(None, {"logits": logits[:4], "gt_label": labels[:4].to(dtype)})
     metric.process(
         None,
         [{"logits": logits[4], "labels": labels[4]}, {"logits": logits[5], "labels": labels[5]}],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -36,6 +39,33 @@ def test_accuracy(size: int, classes: int, batch_size: int) -> None:
     assert run(Accuracy(), samples, batch_size)["accuracy/top1"] == found["accuracy/top1"]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64])
+def test_of_equal_scores_the_first_is_best(dtype: torch.dtype) -> None:
+    # 10 classes of few different scores: topk and argmax choose differently among equal ones
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randint(3, (50, 10), generator=generator).to(dtype)
+    labels = torch.randint(10, (50,), generator=generator)
+    order = scores.double().sort(dim=1, descending=True, stable=True).indices
+    for topk in ((1,), (1, 2), (4, 1), (10,)):
+        found = run(Accuracy(topk), {"pred_scores": scores, "gt_label": labels})
+        for k in topk:
+            hits = (order[:, :k] == labels.unsqueeze(1)).any(1)
+            assert found[f"accuracy/top{k}"] == pytest.approx(float(hits.double().mean()))
+
+
+def test_a_label_outside_or_a_score_that_is_no_number_is_no_hit() -> None:
+    scores = torch.tensor([[0.1, 0.2, 0.3]] * 3 + [[0.1, math.nan, 0.3]] * 2)
+    samples = {"pred_scores": scores, "gt_label": torch.tensor([-100, 3, 1, 1, 2])}
+    assert run(Accuracy((1, 2)), samples) == {"accuracy/top1": 0.0, "accuracy/top2": 0.4}
+
+
+def test_scores_of_one_dimension_are_refused() -> None:
+    samples = {"pred_scores": torch.rand(4), "gt_label": torch.ones(4)}
+    for metric in (Accuracy(), Accuracy((1, 2)), ConfusionMatrix(num_classes=2)):
+        with pytest.raises(ValueError, match=r"of the classes, got shape \(4,\); of two classes"):
+            metric.process(None, samples)
+
+
 def test_accuracy_of_labels_alone() -> None:
     samples = {
         "pred_label": torch.tensor([1, 2, 3, 1]),
@@ -62,6 +92,12 @@ def test_other_fields() -> None:
 def test_accuracy_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"topk needs numbers from 1 on, got \(0, 1\)"):
         Accuracy(topk=(0, 1))
+    for wrong in ("1", 1.5, (1, 2.5), ()):
+        with pytest.raises(
+            ValueError, match=re.escape(f"topk needs numbers from 1 on, got {wrong!r}")
+        ):
+            Accuracy(wrong)  # type: ignore[arg-type]  # the mistake under test
+    assert Accuracy(np.int64(2)).topk == (2,)  # type: ignore[arg-type]  # not an int
     with pytest.raises(ValueError, match=r"topk=\(1, 5\) of scores of shape \(7, 4\)"):
         run(Accuracy(topk=(1, 5)), predictions(9))
     with pytest.raises(
@@ -131,6 +167,27 @@ def test_the_number_of_classes_comes_from_somewhere() -> None:
         run(metric, samples)
     metric.dataset_meta = {"classes": ("cat", "dog")}
     assert run(metric, samples)["confusion_matrix/result"].shape == (2, 2)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "2", 1.5])
+def test_wrong_numbers_of_classes(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=f"num_classes should be a number .*, got {wrong!r}"):
+        ConfusionMatrix(num_classes=wrong)
+
+
+def test_counts_of_other_classes_do_not_merge() -> None:
+    one, other = ConfusionMatrix(), ConfusionMatrix()
+    one.process(None, predictions(3, classes=3))
+    other.process(None, predictions(3, classes=4))
+    with pytest.raises(ValueError, match="cannot merge counts of 4 classes into those of 3"):
+        one.merge(other)
+
+
+def test_nothing_but_ignored_labels() -> None:
+    samples = {"pred_label": torch.tensor([0]), "gt_label": torch.tensor([9])}
+    found = run(PrecisionRecallF1(items="f1", num_classes=2, ignore_index=9), samples)
+    assert list(found) == ["f1"]
+    assert math.isnan(found["f1"])
 
 
 def test_wrong_average_and_items() -> None:

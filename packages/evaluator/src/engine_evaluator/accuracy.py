@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from engine_registry import METRICS
 @METRICS.register_module()
 class Accuracy(ReducibleMetric):
     """The share of labels, from 0 to 1, that are among the k best scores.
+
+    Of equal scores the first class is the best, whatever k and the device.
 
     Parameters
     ----------
@@ -52,8 +54,9 @@ class Accuracy(ReducibleMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix)
-        self.topk = (topk,) if isinstance(topk, int) else tuple(topk)
-        if not self.topk or min(self.topk) < 1:
+        given = topk if isinstance(topk, Iterable) else (topk,)
+        self.topk = tuple(int(k) for k in given if isinstance(k, SupportsIndex))
+        if not self.topk or len(self.topk) < len(tuple(given)) or min(self.topk) < 1:
             raise ValueError(f"topk needs numbers from 1 on, got {topk!r}")
         self.labels = Labels(scores, pred_label, gt_label)
 
@@ -72,15 +75,28 @@ class Accuracy(ReducibleMetric):
         self.add("total", target.numel())
 
     def _among_best(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        scores, most = batch.require(self.labels.scores), max(self.topk)
-        if scores.ndim < 2 or scores.shape[1] < most:
+        scores, most = self.labels.scored(batch), max(self.topk)
+        if scores.shape[1] < most:
             raise ValueError(f"topk={self.topk} of scores of shape {tuple(scores.shape)}")
-        best = scores.topk(most, dim=1).indices
-        target = self.labels.true(batch, best[:, 0])
-        found = (best == target.unsqueeze(1)).transpose(0, 1).flatten(1).sum(1).cumsum(0)
-        return found[[k - 1 for k in self.topk]], target
+        target = self.labels.true(batch, scores[:, 0])
+        place = _place(scores, target.long())
+        return torch.stack([(place < k).sum() for k in self.topk]), target
 
     def compute(self) -> dict[str, Any]:
         """Return the share by k."""
         shares = torch.as_tensor(self.state["hits"]).double() / self.state["total"]
         return {f"top{k}": float(share) for k, share in zip(self.topk, shares, strict=True)}
+
+
+def _place(scores: Tensor, target: Tensor) -> Tensor:
+    """Return how many classes come before the true one, all of them for a label outside.
+
+    Of equal scores the first class comes first, as with argmax; topk would take any of them.
+    """
+    width, target = scores.shape[1], target.unsqueeze(1)
+    own = scores.gather(1, target.clamp(0, width - 1))
+    numbers = torch.arange(width, device=scores.device).view(-1, *[1] * (scores.ndim - 2))
+    # NaN comes before every number
+    before = ~(scores <= own) | ((scores == own) & (numbers < target))
+    outside = (target < 0) | (target >= width)
+    return torch.where(outside, width, before.sum(1, keepdim=True)).squeeze(1)

@@ -69,9 +69,10 @@ class Mean(ReducibleMetric):
             self.add(f"count {key}", value.numel() if value.ndim else batch.size)
 
     def compute(self) -> dict[str, Any]:
-        """Return the mean of every field."""
+        """Return the mean of every field, NaN where there were no values."""
         return {
-            key: float(self.state[f"sum {key}"]) / self.state[f"count {key}"] for key in self.keys
+            key: float(self.state[f"sum {key}"] / torch.as_tensor(self.state[f"count {key}"]))
+            for key in self.keys
         }
 
 
@@ -164,7 +165,7 @@ class Perplexity(ReducibleMetric):
             )
         losses = cross_entropy(
             logits.flatten(0, -2).float(),
-            labels.flatten(),
+            labels.flatten().long(),
             ignore_index=self.ignore_index,
             reduction="none",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -49,6 +49,9 @@ class ClassCounts(ReducibleMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix)
+        countable = num_classes is None or isinstance(num_classes, SupportsIndex)
+        if not countable or (num_classes is not None and num_classes < 1):
+            raise ValueError(f"num_classes should be a number from 1 on, got {num_classes!r}")
         self.num_classes = num_classes
         self.labels = Labels(scores, pred_label, gt_label)
         self.ignore_index = ignore_index
@@ -119,6 +122,11 @@ class ClassCounts(ReducibleMetric):
         for other in others:
             if isinstance(other, ClassCounts) and other.seen:
                 self._known(other.classes())
+                if other.classes() != self.classes():
+                    raise ValueError(
+                        f"cannot merge counts of {other.classes()} classes into those of "
+                        f"{self.classes()}"
+                    )
             super().merge(other)
 
     def _known(self, width: int) -> None:
@@ -174,8 +182,8 @@ class PrecisionRecallF1(ClassCounts):
     average : {'macro', 'micro', 'weighted'}, optional
         Mean over the classes that occur among true or predicted labels; of all labels at once;
         weighted by true labels.  None gives a list by class under ``{name}_classwise``.
-    items : sequence of {'precision', 'recall', 'f1'}
-        The values that are given.
+    items : str or sequence of str
+        The values that are given, of 'precision', 'recall' and 'f1'.
     **kwargs
         Parameters of :class:`ClassCounts`.
 
@@ -190,7 +198,7 @@ class PrecisionRecallF1(ClassCounts):
     def __init__(
         self,
         average: Average | None = "macro",
-        items: Sequence[str] = ("precision", "recall", "f1"),
+        items: str | Sequence[str] = ("precision", "recall", "f1"),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -198,10 +206,11 @@ class PrecisionRecallF1(ClassCounts):
             raise ValueError(
                 f"average must be 'macro', 'micro', 'weighted' or None, got {average!r}"
             )
+        items = (items,) if isinstance(items, str) else tuple(items)
         if unknown := set(items) - {"precision", "recall", "f1"}:
             raise ValueError(f"items are 'precision', 'recall' and 'f1', got {sorted(unknown)}")
         self.average = average
-        self.items = tuple(items)
+        self.items = items
 
     def bins(self, classes: int) -> int:
         """Return the number of counts: hits, predicted and true labels by class."""

@@ -30,8 +30,20 @@ class Labels:
     def pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return predicted and true labels of equal shape, on the predictions' device."""
         scores = batch.get(self.scores)
-        predicted = self.predicted(batch) if scores is None else scores.argmax(1)
+        predicted = self.predicted(batch) if scores is None else self._whole(scores).argmax(1)
         return predicted, self.true(batch, predicted)
+
+    def scored(self, batch: Batch) -> Tensor:
+        """Return the scores of every class."""
+        return self._whole(batch.require(self.scores))
+
+    def _whole(self, scores: Tensor) -> Tensor:
+        if scores.ndim < 2:
+            raise ValueError(
+                f"scores {self.scores!r} should have a second dimension, of the classes, got "
+                f"shape {tuple(scores.shape)}; of two classes give both, or pred_label"
+            )
+        return scores
 
     def predicted(self, batch: Batch) -> Tensor:
         """Return the predicted labels of samples without scores."""
