@@ -124,6 +124,29 @@ def test_an_error_ends_all_ranks(
     assert message in caught.value.failures[1]
 
 
+class Unsendable(Count):
+    """Has a result on one rank that does not pickle."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.rank = rank
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        mine = engine_dist.get_rank() == self.rank
+        self.results += [(lambda: 1) if mine else 1 for _ in data_samples]
+
+
+def test_results_that_cannot_be_sent_end_all_ranks(pool4: ProcessPool) -> None:
+    with pytest.raises(RankError) as caught:
+        pool4.run(evaluate, 9, 2, [Unsendable(1)], timeout=20.0)
+    reason = "results could not be collected: rank 1: "
+    assert "pickle" in caught.value.failures[1]
+    assert reason in caught.value.failures[0]
+    for rank in (2, 3):
+        told = f"Unsendable failed on the main process: RuntimeError: {reason}"
+        assert told in caught.value.failures[rank]
+
+
 def different_widths() -> None:
     """Score other numbers of classes on every rank."""
     metric = PrecisionRecallF1()

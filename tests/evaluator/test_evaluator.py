@@ -119,6 +119,15 @@ def test_offline_needs_equally_many() -> None:
         evaluator.offline_evaluate(samples, iter("abcdef"))
 
 
+def test_what_offline_evaluation_refuses() -> None:
+    evaluator = Evaluator(Accuracy())
+    with pytest.raises(TypeError, match="for every sample, got one dict for all: hand it to"):
+        evaluator.offline_evaluate(predictions(3))
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"chunk_size should be 1 or more, got {size}"):
+            evaluator.offline_evaluate([{"pred_label": 1}], [1], size)
+
+
 def test_an_error_in_offline_evaluation_leaves_nothing_behind() -> None:
     evaluator = Evaluator(Count())
     with pytest.raises(KeyError):
@@ -136,6 +145,18 @@ def test_dump_results(tmp_path: Path) -> None:
     assert torch.equal(found[0]["mask"], torch.ones(2))
     with pytest.raises(ValueError, match=re.escape("must end in .pkl or .pickle, got 'a.json'")):
         DumpResults("a.json")
+
+
+def test_dumped_parts_of_a_batch_hold_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "results.pkl"
+    evaluator = Evaluator(DumpResults(file))
+    whole = torch.arange(64_000.0).reshape(64, 1000)
+    evaluator.process({"scores": whole, "nested": {"scores": [row[:1] for row in whole]}})
+    evaluator.evaluate(64)
+    assert file.stat().st_size < 2 * whole.nbytes
+    found = pickle.loads(file.read_bytes())
+    assert torch.equal(torch.stack([row["scores"] for row in found]), whole)
+    assert float(found[63]["nested"]["scores"]) == 63_000
 
 
 VALUES = {"accuracy/top1": 1, "a/loss": 2, "b/loss": 3, "plain": 4}

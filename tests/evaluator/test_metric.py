@@ -71,6 +71,18 @@ def test_what_is_no_dict_of_names_is_refused(value: Any) -> None:
         Odd().evaluate(0)
 
 
+def test_a_failure_leaves_no_results_behind() -> None:
+    class Odd(Count):
+        def compute_metrics(self, results: list[Any]) -> Any:
+            return None
+
+    metric = Odd()
+    metric.process(None, [{"index": 1}])
+    with pytest.raises(TypeError):
+        metric.evaluate(1)
+    assert metric.results == []
+
+
 def test_wrong_arguments() -> None:
     with pytest.raises(ValueError, match="'cpu' or 'gpu', got 'tpu'"):
         Count(collect_device="tpu")  # type: ignore[arg-type]  # the mistake under test

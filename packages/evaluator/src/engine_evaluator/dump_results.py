@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from engine_config.fileio import dump
 from engine_evaluator.batch import rows
-from engine_evaluator.metric import BaseMetric, CollectDevice, to_cpu
+from engine_evaluator.metric import BaseMetric, CollectDevice, mapped, to_cpu
 from engine_registry import METRICS
 
 logger = logging.getLogger("engine.evaluator")
@@ -20,7 +23,7 @@ class DumpResults(BaseMetric):
 
     Parameters
     ----------
-    out_file_path : str
+    out_file_path : str or os.PathLike
         A path or URI that ends in ``.pkl`` or ``.pickle``.
     collect_device : {'cpu', 'gpu'}
         Where they are gathered.
@@ -35,21 +38,28 @@ class DumpResults(BaseMetric):
 
     def __init__(
         self,
-        out_file_path: str,
+        out_file_path: str | os.PathLike[str],
         collect_device: CollectDevice = "cpu",
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, collect_dir=collect_dir)
-        if not out_file_path.endswith((".pkl", ".pickle")):
+        self.out_file_path = os.fspath(out_file_path)
+        if not self.out_file_path.endswith((".pkl", ".pickle")):
             raise ValueError(f"out_file_path must end in .pkl or .pickle, got {out_file_path!r}")
-        self.out_file_path = out_file_path
 
     def process(self, data_batch: Any, predictions: Sequence[Any]) -> None:
         """Keep the predictions, on the CPU."""
-        self.results += to_cpu(rows(predictions))
+        self.results += mapped(to_cpu(rows(predictions)), _alone)
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
         """Write the file; there are no values."""
         dump(results, self.out_file_path)
         logger.info("results are in %s", self.out_file_path)
         return {}
+
+
+def _alone(value: Any) -> Any:
+    """Return a part of a tensor without the rest, which a pickle would hold every time."""
+    if type(value) is not Tensor or value.untyped_storage().nbytes() <= value.nbytes:
+        return value
+    return value.clone()

@@ -138,9 +138,18 @@ class Evaluator:
 
         Raises
         ------
+        TypeError
+            If the samples come as one mapping, for which there is `process`.
         ValueError
-            If there are not as many of the one as of the other.
+            If there are not as many of the one as of the other, or ``chunk_size`` is below 1.
         """
+        if isinstance(data_samples, Mapping):
+            raise TypeError(
+                "offline_evaluate takes a mapping or data element for every sample, got one "
+                f"{type(data_samples).__name__} for all: hand it to start, process and evaluate"
+            )
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size should be 1 or more, got {chunk_size}")
         _check_lengths(data_samples, data)
         self.start(None)
         size = 0

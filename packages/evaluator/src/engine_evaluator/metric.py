@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -126,16 +126,28 @@ class BaseMetric(ABC):
             )
         if size is None:
             size = _over_ranks(len(self.results))
-        results = collect_results(self.results, size, self.collect_device, self.collect_dir)
-        values = self._compute_once(results)
-        self.results.clear()
-        return values
+        try:
+            return self._compute_once(*self._gathered(size))
+        finally:
+            self.results.clear()
 
-    def _compute_once(self, results: list[Any] | None) -> dict[str, Any]:
+    def _gathered(self, size: int) -> tuple[list[Any] | None, Exception | None]:
+        """Return the results of all ranks on the main process, or what keeps them from it."""
+        try:
+            return collect_results(self.results, size, self.collect_device, self.collect_dir), None
+        except Exception as error:
+            # of results that do not pickle the ranks tell each other, and are in step after it
+            told = isinstance(error, RuntimeError) or not is_main_process()
+            if self.collect_dir is not None or not told:
+                raise
+            return None, error
+
+    def _compute_once(
+        self, results: list[Any] | None, failure: Exception | None
+    ) -> dict[str, Any]:
         """Compute on the main process; every rank gets the values, or an error."""
         values: dict[str, Any] = {}
-        failure: Exception | None = None
-        if is_main_process():
+        if is_main_process() and failure is None:
             try:
                 values = self.named(self.compute_metrics(to_cpu(results)))
                 if is_distributed():
@@ -174,12 +186,17 @@ def _over_ranks(count: int) -> int:
     return int(total)
 
 
+def mapped(data: Any, change: Callable[[Any], Any]) -> Any:
+    """Change everything in nested lists, tuples and dicts."""
+    if isinstance(data, Mapping):
+        return {key: mapped(value, change) for key, value in data.items()}
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*(mapped(value, change) for value in data))
+    if isinstance(data, list | tuple):
+        return type(data)(mapped(value, change) for value in data)
+    return change(data)
+
+
 def to_cpu(data: Any) -> Any:
     """Copy to the CPU everything in nested lists, tuples and dicts that has a ``cpu`` method."""
-    if isinstance(data, Mapping):
-        return {key: to_cpu(value) for key, value in data.items()}
-    if isinstance(data, tuple) and hasattr(data, "_fields"):
-        return type(data)(*map(to_cpu, data))
-    if isinstance(data, list | tuple):
-        return type(data)(map(to_cpu, data))
-    return data.cpu() if callable(getattr(data, "cpu", None)) else data
+    return mapped(data, lambda v: v.cpu() if callable(getattr(v, "cpu", None)) else v)
