@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine_config import Config
+from engine_config import Config, __version__
 from engine_config.cli import main
 from tests.config.files import write
 
@@ -138,6 +139,13 @@ def test_check_of_what_is_not_there_and_of_what_is_not_data(
         (["print", "c.py", "--cfg-options", "lr.x=1"], "holds no keys"),
         (["convert", "c.py", "new.txt"], "no config by its ending '.txt'"),
         (["convert", "c.py", "new.toml"], "cannot be written as toml"),
+        (["convert", "c.py", "c.py/new.py"], "engine-config: error: [Errno"),
+        (["get", "c.py", "t.x"], "no 'x' among 2 items"),
+        (["get", "c.py", "t.²"], "no '²' among 2 items"),
+        (["get", "k.py", "k"], "k cannot be written as JSON: keys must be"),
+        (["print", "c.py", "--cfg-options", "model={"], "cannot apply 'model={': '{' lacks"),
+        (["print", "k.py", "--cfg-options", "l.².x=1"], "'²' is no item of a list of 1 items"),
+        (["print", "k.py", "--cfg-options", "l.--1.x=1"], "'--1' is no item of a list"),
     ],
 )
 def test_mistakes(
@@ -148,8 +156,30 @@ def test_mistakes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(configs)
+    write(configs, {"k.py": "k = {(1, 2): 3}\nl = [dict(x=1)]\n"})
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_sets_are_written_in_order(configs: Path, capsys: Capture) -> None:
+    file = write(configs, {"s.py": "s = {'b', 'a', 'd', 'c'}\nm = frozenset([2, 10, 'x'])\n"})
+    assert run("get", file, "s") == 0
+    assert run("print", file, "--format", "json") == 0
+    first, rest = capsys.readouterr().out.split("\n", 1)
+    assert json.loads(first) == ["a", "b", "c", "d"]
+    assert json.loads(rest) == {"s": ["a", "b", "c", "d"], "m": ["x", 10, 2]}
+
+
+def test_long_lines_stay_whole_in_colour(configs: Path, capsys: Capture) -> None:
+    file = write(configs, {"s.py": f"s = {'x ' * 100!r}\n"})
+    assert run("print", file, "--color", "always") == 0
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_version(capsys: Capture) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"engine-config {__version__}\n"
 
 
 def test_help(capsys: Capture) -> None:
@@ -162,18 +192,41 @@ def test_help(capsys: Capture) -> None:
         main([])
 
 
-def test_as_a_program(configs: Path) -> None:
+def program() -> Path:
     program = Path(sys.executable).with_name("engine-config")
     if not program.exists():
         found = shutil.which("engine-config")
         assert found is not None
         program = Path(found)
-    command = [str(program), "get", str(configs / "c.py"), "lr"]
+    return program
+
+
+def test_where_the_output_goes(configs: Path) -> None:
+    file = write(configs, {"u.py": "s = 'ä😀'\n"})
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for verb in (f"print '{file}'", f"print '{file}' --color always", f"get '{file}' s"):
+        done = subprocess.run(
+            ["bash", "-c", f"'{program()}' {verb}"],
+            capture_output=True,
+            env=environment,
+            check=True,
+        )
+        assert "ä😀" in done.stdout.decode()
+    for target, status, message in ((">&-", 0, ""), ("> /dev/full", 2, "engine-config: error: ")):
+        shell = f"'{program()}' print '{file}' {target}"
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, check=False)
+        assert done.returncode == status
+        assert done.stderr.decode().startswith(message)
+        assert b"Traceback" not in done.stderr
+
+
+def test_as_a_program(configs: Path) -> None:
+    command = [str(program()), "get", str(configs / "c.py"), "lr"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "0.1\n", "")
     lines = "".join(f"k{n} = {'x' * 90!r}\n" for n in range(3000))
     big = write(configs, {"big.py": lines})
-    shell = f"set -o pipefail; '{program}' print '{big}' | head -1"
+    shell = f"set -o pipefail; '{program()}' print '{big}' | head -1"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("k0 = ")

@@ -53,6 +53,17 @@ def test_overrides(override: str, key: str, value: Any) -> None:
     assert type(cfg[key]) is type(value) or isinstance(value, dict)
 
 
+def test_what_is_replaced_whole() -> None:
+    for given in (["m._delete_=True", "m.type=B"], ["m.type=B", "m._delete_=True"]):
+        cfg = Config({"m": {"type": "A", "depth": 3}, "l": [{"a": 1}]})
+        apply_overrides(cfg, [*given, "l.0._delete_=true", "m._delete_=False"])
+        assert cfg.to_dict() == {"m": {"type": "B"}, "l": [{}]}
+        assert str(cfg.provenance("m")[-1]) == "--cfg-options m._delete_=True"
+    for wrong in ("m._delete_=1x", "_delete_=True"):
+        with pytest.raises(ConfigOverrideError, match="_delete_ is True or False"):
+            apply_overrides(cfg, [wrong])
+
+
 def test_delete() -> None:
     cfg = config()
     apply_overrides(cfg, ["~lr", "~pipeline.0"])

@@ -188,8 +188,11 @@ def test_files_of_both_styles(tmp_path: Path, style: str) -> None:
         ),
         ({"__a": 1}, "cannot set the top-level key '__a'"),
         ({"_base_": 1}, "cannot set the top-level key '_base_'"),
+        ({"_deprecation_": 1}, "cannot set the top-level key '_deprecation_'"),
+        ({"_delete_": 1}, "cannot set the top-level key '_delete_'"),
+        ({"a": [{"_delete_": False}]}, r"a\.0 has the key _delete_"),
     ],
-    ids=["object", "lambda", "class", "underscores", "base"],
+    ids=["object", "lambda", "class", "underscores", *("base", "notice", "delete", "deep")],
 )
 def test_what_has_no_form(tree: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigDumpError, match=message):

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
+def is_index(part: str) -> bool:
+    """Whether a part of a dotted key may mean an item of a list."""
+    return re.fullmatch(r"-?[0-9]{1,18}", part) is not None
+
+
 def item_of(node: Any, part: str) -> tuple[Any, Any]:
-    """Return the key or the index that a part of a dotted key means, and the value there."""
+    """Return the key or the index that a part of a dotted key means, and the value there.
+
+    Raises
+    ------
+    KeyError, IndexError, TypeError
+        There is none.
+    """
     if isinstance(node, list | tuple):
+        if not is_index(part):
+            raise KeyError(part)
         return int(part), node[int(part)]
-    if part not in node and part.lstrip("-").isdigit() and int(part) in node:
+    if part not in node and is_index(part) and int(part) in node:
         return int(part), node[int(part)]
     return part, dict.__getitem__(node, part)
 

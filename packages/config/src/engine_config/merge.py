@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigKeyError, ConfigTypeError
 from engine_config.marks import distrust
 from engine_config.origins import Origin
 
-DELETE_KEY = "_delete_"
+BASE_KEY, DELETE_KEY, DEPRECATION_KEY = "_base_", "_delete_", "_deprecation_"
 Path = tuple[Any, ...]
 Locate = Callable[[Path], "Origin | None"]
 
@@ -91,7 +92,7 @@ def _merge_list(new: dict[Any, Any], base: list[Any], locate: Locate, path: Path
 
 
 def _index(key: Any, items: list[Any], path: Path, locate: Locate) -> int:
-    if isinstance(key, str) and key.lstrip("-").isdigit():
+    if isinstance(key, str) and is_index(key):
         key = int(key)
     if not isinstance(key, int) or isinstance(key, bool):
         raise ConfigTypeError(

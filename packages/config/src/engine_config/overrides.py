@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine_config.config_dict import ConfigDict, deep_copy, hook
+from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
-from engine_config.merge import Path
+from engine_config.merge import DELETE_KEY, Path
 from engine_config.origins import Origin
 from engine_config.parsing import NO_LITERAL
 
@@ -221,7 +222,7 @@ def apply_to(
     """Return a copy with overrides applied, and which values were set, by which override."""
     changed: ConfigDict = deep_copy(root, {})
     changes: list[tuple[Path, Origin]] = []
-    for item in overrides:
+    for item in sorted(overrides, key=_is_kept):  # what is emptied is so before it is filled
         path = _apply(changed, item, allow_list_keys)
         if path:
             changes.append((path, Origin(f"--cfg-options {item}", 0)))
@@ -243,6 +244,8 @@ def _apply(root: ConfigDict, item: str, allow_list_keys: bool) -> Path:
             raise _refused(item, f"there is no {key!r} to delete", node, parts[-1])
         del node[last]
         return ()
+    if last == DELETE_KEY:
+        return _emptied(node, item, text, tuple(path))
     if isinstance(node, list) and old is _MISSING:
         raise _refused(item, f"a list of {len(node)} items has no item {last}", node, parts[-1])
     if old is _MISSING:
@@ -253,6 +256,23 @@ def _apply(root: ConfigDict, item: str, allow_list_keys: bool) -> Path:
     else:
         node[last] = hook(value)
     return tuple(path)
+
+
+def _is_kept(item: str) -> bool:
+    return split(item)[1].split(".")[-1] != DELETE_KEY
+
+
+def _emptied(node: Any, item: str, text: str, path: Path) -> Path:
+    """Apply ``a._delete_=True``: nothing of what ``a`` was is kept."""
+    delete = _parsed(item, text)
+    if not isinstance(delete, bool) or len(path) == 1:
+        raise ConfigOverrideError(
+            f"cannot apply {item!r}: {DELETE_KEY} is True or False, and of a dictionary in the "
+            f"config; write KEY.{DELETE_KEY}=True"
+        )
+    if delete:
+        node.clear()
+    return path[:-1] if delete else ()
 
 
 def _inner(node: Any, part: str, item: str, path: list[Any], *, make: bool, lists: bool) -> Any:
@@ -275,7 +295,7 @@ def _inner(node: Any, part: str, item: str, path: list[Any], *, make: bool, list
 
 
 def _key(node: Any, part: str, item: str, lists: bool) -> Any:
-    number = part.lstrip("-").isdigit()
+    number = is_index(part)
     if not isinstance(node, list):
         return int(part) if number and part not in node and int(part) in node else part
     if not number or not lists:
@@ -292,9 +312,16 @@ def _get(node: Any, key: Any) -> Any:
     return dict.get(node, key, _MISSING)
 
 
+def _parsed(item: str, text: str) -> Any:
+    try:
+        return parse_value(text)
+    except ConfigOverrideError as error:
+        raise ConfigOverrideError(f"cannot apply {item!r}: {error.message}") from None
+
+
 def _typed(item: str, old: Any, text: str) -> Any:
     """Return a value as the type of the one that it replaces."""
-    new = parse_value(text)
+    new = _parsed(item, text)
     if isinstance(old, str) and isinstance(new, bool | int | float):
         return text.strip()
     if isinstance(old, bool) and new is not None and not isinstance(new, bool):
@@ -313,7 +340,7 @@ def _typed(item: str, old: Any, text: str) -> Any:
 
 
 def _appended(item: str, old: Any, text: str) -> Any:
-    new = parse_value(text)
+    new = _parsed(item, text)
     old = [] if old is _MISSING else old
     if not isinstance(old, list | tuple):
         raise ConfigOverrideError(

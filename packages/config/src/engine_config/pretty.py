@@ -16,11 +16,13 @@ from typing import Any
 from engine_config.config_dict import raw_items
 from engine_config.errors import ConfigDumpError
 from engine_config.lazy_objects import LazyAttr, LazyObject, stands_at
+from engine_config.merge import BASE_KEY, DELETE_KEY, DEPRECATION_KEY, dotted
 from engine_config.python_texts import is_own_module
 
 _WIDTH = 99
 _STEP = "    "
 # A key that shadows one of these comes last, and is printed without them.
+_RESERVED = (BASE_KEY, DELETE_KEY, DEPRECATION_KEY)
 _USED_BUILTINS = frozenset({"dict", "float", "complex", "frozenset", "range", "set", "globals"})
 
 
@@ -60,7 +62,7 @@ class _Printer:
         self.path: list[Any] = []
 
     def assignment(self, key: Any, value: Any) -> str:
-        if (isinstance(key, str) and key.startswith("__")) or key == "_base_":
+        if (isinstance(key, str) and key.startswith("__")) or key in _RESERVED:
             raise ConfigDumpError(f"a config file cannot set the top-level key {key!r}; rename it")
         self.path = [key]
         if _is_helper(key, value):  # of the text style; a lazy-style file keeps it as a value
@@ -114,6 +116,11 @@ class _Printer:
         return "\n".join([*lines, line.rstrip(), indent + closing])
 
     def dictionary(self, value: dict[Any, Any]) -> tuple[str, str, list[tuple[str, Any, Any]]]:
+        if DELETE_KEY in value:
+            raise ConfigDumpError(
+                f"{dotted(tuple(self.path))} has the key {DELETE_KEY}, which a config that is "
+                f"read takes for a command; rename it"
+            )
         if not self.plain and all(map(self.is_name, value)):
             return "dict(", ")", [(f"{key}=", item, key) for key, item in raw_items(value)]
         return "{", "}", [(f"{self.flat(k, None)}: ", item, k) for k, item in raw_items(value)]
@@ -245,7 +252,7 @@ class _Printer:
         return local + rest
 
     def fault(self, value: Any) -> ConfigDumpError:
-        where = ".".join(map(str, self.path))
+        where = dotted(tuple(self.path))
         return ConfigDumpError(
             f"{where} is a {type(value).__name__}, {value!r:.80}, which has no form in a config "
             f"file; use plain values, or what can be imported by name"

@@ -22,8 +22,8 @@ from engine_config.errors import (
 )
 from engine_config.evaluate import evaluate
 from engine_config.lazy_imports import Importer, comes_from, imported_names
+from engine_config.merge import DEPRECATION_KEY, merge
 from engine_config.merge import Path as KeyPath
-from engine_config.merge import merge
 from engine_config.origins import Origin
 from engine_config.positions import Place, over, python_places
 from engine_config.python_texts import lazy_outline, lazy_values, own_values, run, take_bases
@@ -31,7 +31,6 @@ from engine_config.substitution import Substitution, with_base_names
 
 FORMATS = {".py": "python", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 MAX_CHAIN = 50
-DEPRECATION_KEY = "_deprecation_"
 
 
 class Source:

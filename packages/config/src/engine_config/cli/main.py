@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from engine_config import __version__
 from engine_config.cli import verbs
 from engine_config.errors import ConfigError
 
@@ -26,6 +28,10 @@ exit status: 0 fine; 1 diff found differences, check found faults; 2 a mistake i
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status."""
+    if sys.stdout is None:  # closed by who calls; the status still counts
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as every config is
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -36,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # of `engine-config print … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # what is written to is full, or cannot be made
+        print(f"engine-config: error: {error}", file=sys.stderr)
+        return 2
     return status
 
 
@@ -46,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_verbs(subparsers)
     return parser

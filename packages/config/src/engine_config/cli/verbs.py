@@ -12,9 +12,10 @@ from typing import Any
 
 from engine_config.cli.modernize import import_types
 from engine_config.config import Config
+from engine_config.data_forms import listed
 from engine_config.diff import differences
 from engine_config.dotted_keys import item_of
-from engine_config.errors import ConfigError, ConfigKeyError
+from engine_config.errors import ConfigDumpError, ConfigError, ConfigKeyError
 from engine_config.overrides import apply_overrides
 from engine_config.sources import FORMATS
 
@@ -40,8 +41,9 @@ def _print_coloured(text: str, language: str) -> None:
     from rich.console import Console  # only a terminal needs it
     from rich.syntax import Syntax
 
-    syntax = Syntax(text.rstrip("\n"), language, background_color="default", word_wrap=True)
-    Console(force_terminal=True).print(syntax)
+    coloured = Syntax("", language, background_color="default").highlight(text.rstrip("\n"))
+    coloured.rstrip()
+    Console(force_terminal=True).print(coloured, soft_wrap=True)  # a line stays one
 
 
 def get(options: argparse.Namespace) -> int:
@@ -51,13 +53,16 @@ def get(options: argparse.Namespace) -> int:
     value: Any = cfg.to_dict()  # with what is lazy by name
     for part in options.key.split("."):
         value = item_of(value, part)[1]
-    print(json.dumps(value, default=_named, ensure_ascii=False))
+    try:
+        print(json.dumps(listed(value), default=_named, ensure_ascii=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigDumpError(f"{options.key} cannot be written as JSON: {error}") from error
     return 0
 
 
 def _named(value: Any) -> Any:
     """Return what JSON can say of a value: a list, a dotted name, or how it is printed."""
-    if isinstance(value, set | frozenset | range):
+    if isinstance(value, range):
         return list(value)
     return getattr(value, "dotpath", None) or repr(value)
 
