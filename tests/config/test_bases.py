@@ -76,6 +76,10 @@ def test_two_bases_that_set_one_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
+        (
+            {"a.py": "x = 1\nif x:\n    _base_ = 'b.py'", "b.py": ""},
+            r"a\.py:3: _base_ is set within another statement",
+        ),
         ({"a.py": "_base_ = 'b.py'", "b.py": "_base_ = 'a.py'"}, r"circle: .*a\.py → .*b\.py → "),
         ({"a.yaml": "_base_: b.json", "b.json": '{"_base_": "a.yaml"}'}, "circle"),
         ({"a.py": "_base_ = [3]"}, r"a\.py:1: _base_ is a path .* got 3 of type int"),

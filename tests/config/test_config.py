@@ -6,11 +6,18 @@ import pickle
 import sys
 from copy import copy, deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from engine_config import Config, ConfigDict, ConfigDumpError, ConfigError, ConfigFormatError
+from engine_config import (
+    Config,
+    ConfigDict,
+    ConfigDumpError,
+    ConfigError,
+    ConfigFormatError,
+    ConfigKeyError,
+)
 from tests.config.files import write
 
 
@@ -87,8 +94,22 @@ def test_read_from_a_string(text: str, kind: str) -> None:
 
 
 def test_a_string_of_no_known_format() -> None:
-    with pytest.raises(ConfigFormatError, match=r"'\.xml'; known are \.py, \.json, "):
+    with pytest.raises(ConfigFormatError, match=r"one of \.py, .*, got '\.xml'"):
         Config.fromstring("", ".xml")
+    with pytest.raises(ConfigFormatError, match=r"one of \.py, .*, got 'py'"):
+        Config.fromstring("", "py")
+    assert Config.fromstring("a = 1", ".PY").a == 1
+
+
+def test_reserved_keys_that_a_program_sets() -> None:
+    cfg = Config()
+    with pytest.raises(ConfigKeyError, match=r"test_config\.py:\d+: text is reserved"):
+        cfg["text"] = 1
+    with pytest.raises(TypeError, match="options is a dictionary of dotted keys, got None"):
+        cfg.merge_from_dict(cast(Any, None))
+    cfg.update({"text": 1})
+    with pytest.raises(ConfigDumpError, match="cannot set the top-level key 'text'"):
+        cfg.dump()
 
 
 def test_auto_argparser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

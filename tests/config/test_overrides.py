@@ -94,6 +94,9 @@ def test_a_new_key_near_to_an_old_one_warns(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.WARNING, "engine.config"):
         apply_overrides(config(), ["nane=x"])
     assert "did you mean 'name'?" in caplog.text
+    caplog.clear()
+    apply_overrides(Config({"a": 1}), ["b=1"])  # of single letters, each is one edit away
+    assert caplog.text == ""
 
 
 def test_dict_action() -> None:

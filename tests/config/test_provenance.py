@@ -10,6 +10,7 @@ import pytest
 from engine_config import (
     Config,
     ConfigKeyError,
+    ConfigOverrideError,
     ConfigTypeError,
     DictAction,
     apply_overrides,
@@ -154,6 +155,19 @@ def test_command_lines(tmp_path: Path, trusted: bool) -> None:
     assert str(cfg.provenance("model.head.loss")[-1]) == "--cfg-options model.head.loss=M"
     assert str(cfg.provenance("new.k")[-1]) == "--cfg-options new.k=1"
     assert "--cfg" not in str(cfg.provenance("steps.1.lr")[-1])
+
+
+def test_overrides_of_what_an_override_sets() -> None:
+    cfg = Config({"t": 1, "m": {"x": 0}})
+    with pytest.raises(ConfigOverrideError, match="holds no keys"):
+        apply_overrides(cfg, ["t.b.c=3"])
+    apply_overrides(cfg, ["n.b.c=3", "n=1,2", "m.x=1", "m={'x': 2, 'y': {'z': 3}}"])
+    assert cfg.to_dict() == {"t": 1, "m": {"x": 2, "y": {"z": 3}}, "n": [1, 2]}
+    for key in ("m.x", "m.y.z", "m"):
+        assert str(cfg.provenance(key)[-1]) == "--cfg-options m={'x': 2, 'y': {'z': 3}}"
+    assert str(cfg.provenance("n")[-1]) == "--cfg-options n=1,2"
+    cfg.fresh = {"x": {"y": 1}}
+    assert cfg.provenance("fresh.x.y")[-1].file == __file__
 
 
 def test_what_a_program_sets(cfg: Config) -> None:

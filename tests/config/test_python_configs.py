@@ -85,8 +85,9 @@ def test_deprecated_configs(tmp_path: Path, name: str) -> None:
     with pytest.warns(DeprecationWarning, match=r"is deprecated; use new\.py instead, see https"):
         assert Config.fromfile(file).to_dict() == {"a": 1}
     over = write(tmp_path, {"over.py": f"_base_ = {name!r}\nb = 1"})
-    with pytest.warns(DeprecationWarning, match="is deprecated"):
+    with pytest.warns(DeprecationWarning, match="is deprecated") as caught:
         assert "_deprecation_" not in Config.fromfile(over)
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("key", ["filename", "text", "pretty_text", "env_variables"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -127,6 +129,16 @@ def test_pickles_of_an_old_protocol() -> None:
 def test_refused(call: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes before")
+@pytest.mark.parametrize("ending", ["json", "yaml", "toml"])
+def test_what_does_not_parse_names_the_file(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"bad.{ending}"
+    path.write_text("{[")
+    with pytest.raises(Exception, match=r".") as caught:
+        load(path)
+    assert f"{path} was read as {ending}" in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_failed_dump_leaves_the_old_file(tmp_path: Path) -> None:

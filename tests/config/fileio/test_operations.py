@@ -8,7 +8,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -86,11 +86,21 @@ def test_bytes_and_text(store: Store) -> None:
     assert fileio.get(path, backend_args=args) == b"\x00\xff\r\n"
     fileio.put(io.BytesIO(b"again"), path, backend_args=args)
     assert fileio.get(path, backend_args=args) == b"again"
+    with pytest.raises(TypeError, match=r"backend_args is a dictionary, .* got 3"):
+        fileio.get(path, backend_args=cast(Any, 3))
     fileio.put_text("one\r\nzwölf\n", path, backend_args=args)
     assert fileio.get(path, backend_args=args) == "one\r\nzwölf\n".encode()
     assert fileio.get_text(path, backend_args=args) == "one\nzwölf\n"
     with pytest.raises(FileNotFoundError):
         fileio.get(f"{top}/absent", backend_args=args)
+
+
+def test_what_put_takes(tmp_path: Path) -> None:
+    fileio.put(cast(Any, bytearray(b"and")), tmp_path / "a")
+    assert fileio.get(tmp_path / "a") == b"and"
+    for wrong in ("text", 3):
+        with pytest.raises(TypeError, match=r"put writes bytes, got a (str|int); put_text"):
+            fileio.put(cast(Any, wrong), tmp_path / "a")
 
 
 def test_what_is_there(store: Store) -> None:

@@ -17,13 +17,12 @@ from engine_config.dotted_keys import item_of, known_keys
 from engine_config.errors import ConfigFormatError, ConfigKeyError
 from engine_config.fileio.atomic import write_whole
 from engine_config.marks import Record, is_trusted
-from engine_config.merge import Path as KeyPath
 from engine_config.merge import merge, nested
 from engine_config.origins import Origin
 from engine_config.overrides import CommandLine, apply_to
 from engine_config.pretty import render
 from engine_config.provenance import build, chain_of, mark_new, note_change
-from engine_config.sources import Reader, Source, format_of
+from engine_config.sources import FORMATS, Reader, Source, format_of
 from engine_config.text_diff import unified
 
 
@@ -150,6 +149,10 @@ class Config(ConfigMapping):
         ConfigError
             One of its kinds, as of ``fromfile``.
         """
+        if file_format.lower() not in FORMATS:
+            raise ConfigFormatError(
+                f"file_format is one of {', '.join(FORMATS)}, got {file_format!r}"
+            )
         path = Path(os.path.abspath(f"string{file_format}"))
         source = Reader(trusted).read_text(cfg_str, path)
         cfg = _from_source(source, None, trusted, True)
@@ -192,30 +195,23 @@ class Config(ConfigMapping):
             There is no such value.
         """
         node: Any = self._cfg_dict
-        holder, start, path = node, 0, []
+        holders: list[tuple[ConfigDict, int]] = []
+        path: list[Any] = []
         for part in key.split("."):
+            if isinstance(node, ConfigDict):
+                holders.append((node, len(path)))
             try:
-                index, inner = item_of(node, part)
+                index, node = item_of(node, part)
             except (KeyError, IndexError, TypeError):
                 raise ConfigKeyError(
                     f"the config has no {key!r}: no {part!r} among {known_keys(node)}"
                 ) from None
             path.append(index)
-            node = inner
-            if isinstance(node, ConfigDict):
-                holder, start = node, len(path)
-        if start == len(path):  # the value is itself a dictionary: its holder knows its changes
-            holder, start = self._holder(path)
-        return chain_of(holder, tuple(path[start:]))
-
-    def _holder(self, path: list[Any]) -> tuple[ConfigDict, int]:
-        node: Any = self._cfg_dict
-        holder, start = node, 0
-        for depth, key in enumerate(path[:-1], 1):
-            node = dict.__getitem__(node, key) if isinstance(node, dict) else node[key]
-            if isinstance(node, ConfigDict):
-                holder, start = node, depth
-        return holder, start
+        for holder, start in reversed(holders):
+            chain = chain_of(holder, tuple(path[start:]))
+            if chain:
+                return chain
+        return []
 
     @property
     def filename(self) -> Any:
@@ -302,25 +298,23 @@ class Config(ConfigMapping):
         if isinstance(options, CommandLine):
             self._apply(options.as_given(), allow_list_keys)
             options = options.changed_since()
+        if not hasattr(options, "items"):
+            raise TypeError(f"options is a dictionary of dotted keys, got {options!r}")
         tree, paths = nested(options)
         refuse_reserved(tree, None)
         changes = ConfigDict(tree)  # so that the values put in are ConfigDicts, too
         mark_new(changes, Record(is_trusted(options)))
-        merged = merge(changes, self._cfg_dict, allow_list_keys=allow_list_keys)
-        self._take(merged, [(path, caller()) for path in paths])
+        root = merge(changes, self._cfg_dict, allow_list_keys=allow_list_keys)
+        mark_new(root, Record())
+        for path in paths:
+            note_change(root, path, caller())
+        self.__dict__["_cfg_dict"] = root
 
     def _apply(self, overrides: list[str], allow_list_keys: bool = True) -> None:
         root, changes = apply_to(self._cfg_dict, overrides, allow_list_keys)
         refuse_reserved(root, None)
-        self._take(root, changes)
-        import_overridden(root, changes)
-
-    def _take(self, root: ConfigDict, changes: list[tuple[KeyPath, Origin]]) -> None:
-        """Take over changed values, with the places that changed them."""
-        mark_new(root, Record())
-        for path, origin in changes:
-            note_change(root, path, origin)
         self.__dict__["_cfg_dict"] = root
+        import_overridden(root, changes)
 
     def to_dict(self, keep_imported: bool = False) -> dict[str, Any]:
         """Return plain dictionaries, lists and tuples, lazy values as dotted names.

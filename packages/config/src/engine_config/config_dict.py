@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from engine_config.lazy_objects import LazyAttr, LazyObject, of_module
@@ -196,11 +196,17 @@ def _note(node: ConfigDict, key: Any) -> None:
         set_mark(node, mark.with_change((key,), caller()))
 
 
-def caller() -> Origin:
-    """Return the line outside of this package that is running."""
+def calling_frame() -> FrameType:
+    """Return the frame outside of this package that is running."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_HOME):
         frame = frame.f_back
+    return frame
+
+
+def caller() -> Origin:
+    """Return the line outside of this package that is running."""
+    frame = calling_frame()
     return Origin(frame.f_code.co_filename, frame.f_lineno)
 
 

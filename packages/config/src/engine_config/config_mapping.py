@@ -36,6 +36,7 @@ class ConfigMapping:
         return self._cfg_dict[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
+        refuse_reserved({name: value}, caller())
         self._cfg_dict[name] = value
 
     def __delitem__(self, name: str) -> None:

@@ -11,9 +11,11 @@ from engine_config.config_dict import ConfigDict, deep_copy, hook
 from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
+from engine_config.marks import Record
 from engine_config.merge import DELETE_KEY, Path
 from engine_config.origins import Origin
 from engine_config.parsing import NO_LITERAL
+from engine_config.provenance import mark_new, note_change
 
 if TYPE_CHECKING:
     import logging
@@ -225,7 +227,10 @@ def apply_to(
     for item in sorted(overrides, key=_is_kept):  # what is emptied is so before it is filled
         path = _apply(changed, item, allow_list_keys)
         if path:
-            changes.append((path, Origin(f"--cfg-options {item}", 0)))
+            origin = Origin(f"--cfg-options {item}", 0)
+            mark_new(changed, Record())
+            note_change(changed, path, origin)
+            changes.append((path, origin))
     return changed, changes
 
 
@@ -360,7 +365,7 @@ def _hint(item: str, node: Any, part: str) -> None:
 
 def _one_edit(one: str, other: str) -> bool:
     """Whether one letter more, less or other, or two in the wrong order, make one the other."""
-    if abs(len(one) - len(other)) > 1 or one == other:
+    if abs(len(one) - len(other)) > 1 or one == other or len(one) == len(other) == 1:
         return False
     start = 0
     while start < min(len(one), len(other)) and one[start] == other[start]:

@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from engine_config.config_dict import raw_items
+from engine_config.config_mapping import RESERVED_KEYS
 from engine_config.errors import ConfigDumpError
 from engine_config.lazy_objects import LazyAttr, LazyObject, stands_at
 from engine_config.merge import BASE_KEY, DELETE_KEY, DEPRECATION_KEY, dotted
@@ -22,7 +23,7 @@ from engine_config.python_texts import is_own_module
 _WIDTH = 99
 _STEP = "    "
 # A key that shadows one of these comes last, and is printed without them.
-_RESERVED = (BASE_KEY, DELETE_KEY, DEPRECATION_KEY)
+_RESERVED = (BASE_KEY, DELETE_KEY, DEPRECATION_KEY, *RESERVED_KEYS)
 _USED_BUILTINS = frozenset({"dict", "float", "complex", "frozenset", "range", "set", "globals"})
 
 

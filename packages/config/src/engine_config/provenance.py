@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine_config.config_dict import ATOMS, ConfigDict, hook, raw_items
+from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigLimitError, ConfigTypeError
 from engine_config.marks import Mark, Path, Record, distrust, mark_of, set_mark
 from engine_config.merge import DELETE_KEY, dotted
@@ -108,7 +109,7 @@ def note_change(root: ConfigDict, path: Sequence[Any], origin: Origin) -> None:
     holder, start = root, 0
     path = list(path)
     for depth, key in enumerate(path):
-        if isinstance(node, list | tuple) and isinstance(key, str):
+        if isinstance(node, list | tuple) and isinstance(key, str) and is_index(key):
             path[depth] = key = int(key)
         if depth == len(path) - 1:
             break

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine_config.base_paths import add_scope, locate_base
-from engine_config.config_dict import ATOMS, ConfigDict
+from engine_config.config_dict import ATOMS, ConfigDict, calling_frame
 from engine_config.data_texts import data_places, parse_data
 from engine_config.errors import (
     ConfigEncodingError,
@@ -182,10 +182,17 @@ class Reader(NamedTuple):
             text = holes.python(text)
             scope.update(holes.scope())
         source.environment.update(holes.environment)
+        given = scope.get("_base_")
         if source.trusted:
             run(text, source.file, scope)
         else:
             scope = evaluate(text, source.file, scope)
+        if scope.get("_base_") is not given:
+            raise ConfigInheritanceError(
+                "_base_ is set within another statement or twice; write one `_base_ = …` that "
+                "begins a line",
+                source.locate(("_base_",)) or at,
+            )
         source.own = own_values(scope)
 
     def _lazy(self, source: Source, outline: list[ast.stmt], chain: tuple[str, ...]) -> None:
@@ -366,4 +373,12 @@ def _deprecated(source: Source) -> None:
             message += f"; use {notice['expected']} instead"
         if "reference" in notice:
             message += f", see {notice['reference']}"
-        warnings.warn(message, DeprecationWarning, stacklevel=5)
+        frame = calling_frame()
+        warnings.warn_explicit(
+            message,
+            DeprecationWarning,
+            frame.f_code.co_filename,
+            frame.f_lineno,
+            module=frame.f_globals.get("__name__"),
+            registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        )

@@ -22,6 +22,21 @@ else:
 PathLike = str | os.PathLike[str]
 
 
+def content_of(obj: object) -> bytes:
+    """Return the bytes that ``put`` is given, as they are or in a ``BytesIO``.
+
+    Raises
+    ------
+    TypeError
+        It is given something else.
+    """
+    if isinstance(obj, bytes | bytearray | memoryview):
+        return bytes(obj)
+    if isinstance(obj, io.BytesIO):
+        return obj.getvalue()
+    raise TypeError(f"put writes bytes, got a {type(obj).__name__}; put_text writes a str")
+
+
 class BaseStorageBackend(metaclass=ABCMeta):
     """Access to one kind of storage.
 

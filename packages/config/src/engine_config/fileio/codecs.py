@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 from engine_config.fileio.backend import PathLike
@@ -47,12 +49,26 @@ def load(
         backend = get_file_backend(
             file, backend_args=backend_args or _client_args(file_client_args)
         )
+        stream: IO[Any]
         if handler.str_like:
-            return handler.load_from_fileobj(io.StringIO(backend.get_text(file)), **kwargs)
-        return handler.load_from_fileobj(io.BytesIO(backend.get(file)), **kwargs)
+            stream = io.StringIO(backend.get_text(file))
+        else:
+            stream = io.BytesIO(backend.get(file))
+        with _naming(f"{file} was read as {name}"):
+            return handler.load_from_fileobj(stream, **kwargs)
     if not hasattr(file, "read"):
         raise TypeError(f"a path or an open file is read, got {file!r}")
     return _handler(file_format).load_from_fileobj(file, **kwargs)
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "add_note"):  # not in Python 3.10
+            error.add_note(what)
+        raise
 
 
 def dump(

@@ -6,7 +6,7 @@ import io
 import os
 from typing import Any
 
-from engine_config.fileio.backend import BaseStorageBackend, PathLike
+from engine_config.fileio.backend import BaseStorageBackend, PathLike, content_of
 
 
 class LmdbBackend(BaseStorageBackend):
@@ -63,7 +63,7 @@ class LmdbBackend(BaseStorageBackend):
 
     def put(self, obj: bytes | io.BytesIO, filepath: PathLike) -> None:
         """Set the value of a key."""
-        content = obj if isinstance(obj, bytes) else obj.getvalue()
+        content = content_of(obj)
         with self._database.begin(write=True) as transaction:
             transaction.put(str(filepath).encode(), content)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine_config.fileio.atomic import write_whole
-from engine_config.fileio.backend import BaseStorageBackend, PathLike
+from engine_config.fileio.backend import BaseStorageBackend, PathLike, content_of
 from engine_config.late import Late
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class LocalBackend(BaseStorageBackend):
 
     def put(self, obj: bytes | io.BytesIO, filepath: PathLike) -> None:
         """Write bytes to a file; make the folders above it."""
-        write_whole(_plain(filepath), obj if isinstance(obj, bytes) else obj.getvalue())
+        write_whole(_plain(filepath), content_of(obj))
 
     def exists(self, filepath: PathLike) -> bool:
         """Whether there is a file or folder."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine_config.fileio.backend import BaseStorageBackend, PathLike
+from engine_config.fileio.backend import BaseStorageBackend, PathLike, content_of
 from engine_config.late import Late
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class MemcachedBackend(BaseStorageBackend):
 
     def put(self, obj: bytes | io.BytesIO, filepath: PathLike) -> None:
         """Set the value of a key."""
-        content = obj if isinstance(obj, bytes) else obj.getvalue()
+        content = content_of(obj)
         if not self._client.set(str(filepath), content, noreply=False):
             raise OSError(f"memcached did not store the key {str(filepath)!r}")
 

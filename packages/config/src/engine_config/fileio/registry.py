@@ -121,9 +121,15 @@ def get_file_backend(
 
     Raises
     ------
+    TypeError
+        ``backend_args`` is no dictionary.
     ValueError
         Neither a URI nor a name is given, or the name is unknown.
     """
+    if not isinstance(backend_args, dict | None):
+        raise TypeError(
+            f'backend_args is a dictionary, such as {{"backend": …}}, got {backend_args!r}'
+        )
     options = dict(backend_args or {})
     name = options.pop("backend", None)
     scheme = scheme_of(uri) if uri is not None else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine_config.fileio.backend import BaseStorageBackend, PathLike
+from engine_config.fileio.backend import BaseStorageBackend, PathLike, content_of
 
 
 class FsspecBackend(BaseStorageBackend):
@@ -52,7 +52,7 @@ class FsspecBackend(BaseStorageBackend):
         parent = system._parent(path)
         if parent.strip("/").count("/"):  # not the bucket itself
             system.makedirs(parent, exist_ok=True)
-        system.pipe_file(path, obj if isinstance(obj, bytes) else obj.getvalue())
+        system.pipe_file(path, content_of(obj))
 
     def exists(self, filepath: PathLike) -> bool:
         """Whether there is a file or folder."""
