@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
-from pathlib import Path
 from typing import Any
 
+from engine_config import yaml_codec
 from engine_config.errors import ConfigFileNotFoundError, ConfigInheritanceError
-from engine_config.fileio import yaml_codec
 from engine_config.origins import Origin
 
 _IN_PACKAGE = re.compile(r"([A-Za-z_][\w.]*)::(.+)", re.DOTALL)
 
 
-def locate_base(name: Any, file: Path, at: Origin) -> tuple[Path, str | None]:
+def locate_base(name: Any, file: str, at: Origin) -> tuple[str, str | None]:
     """Return the path of a base, and the package if it is another's.
 
     Raises
@@ -31,15 +31,15 @@ def locate_base(name: Any, file: Path, at: Origin) -> tuple[Path, str | None]:
     match = _IN_PACKAGE.fullmatch(name)
     if match:
         return _in_package(match[1], match[2], at), match[1]
-    path = file.parent / name
-    if not path.is_file():
+    path = os.path.join(os.path.dirname(file), name)
+    if not os.path.isfile(path):
         raise ConfigFileNotFoundError(
             f"the base {name!r} of {file} is not there: there is no file {path}", at
         )
     return path, None
 
 
-def find_package(name: str) -> Path | None:
+def find_package(name: str) -> str | None:
     """Return the folder of an installed package, without importing it."""
     try:
         spec = importlib.util.find_spec(name)
@@ -47,43 +47,47 @@ def find_package(name: str) -> Path | None:
         return None
     if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(next(iter(spec.submodule_search_locations)))
+    return next(iter(spec.submodule_search_locations))
 
 
-def _in_package(package: str, name: str, at: Origin) -> Path:
+def _in_package(package: str, name: str, at: Origin) -> str:
     root = find_package(package)
     if root is None:
         raise ConfigFileNotFoundError(
             f"{package}::{name} needs the package {package!r}, which is not installed", at
         )
     # A wheel carries its configs in .mim, an editable install has them beside the package.
-    folders = [root / ".mim", root.parent]
+    folders = [os.path.join(root, ".mim"), os.path.dirname(root)]
     for folder in folders:
-        for candidate in (folder / "configs" / name, _from_index(folder, name)):
-            if candidate is not None and candidate.is_file():
+        for candidate in (os.path.join(folder, "configs", name), _from_index(folder, name)):
+            if candidate is not None and os.path.isfile(candidate):
                 return candidate
     raise ConfigFileNotFoundError(
-        f"{package}::{name} is neither a file below {' or '.join(str(f) for f in folders)} "
+        f"{package}::{name} is neither a file below {' or '.join(folders)} "
         f"nor in the model index there",
         at,
     )
 
 
-def _from_index(folder: Path, name: str) -> Path | None:
+def _from_index(folder: str, name: str) -> str | None:
     """Look a config up by its model's name or the end of its path."""
-    index = folder / "model-index.yml"
-    if not index.is_file():
-        return None
     wanted = name.removesuffix(".py")
-    for part in (yaml_codec.load(index.read_text("utf-8")) or {}).get("Import") or ():
-        metafile = folder / part
-        listed = yaml_codec.load(metafile.read_text("utf-8")) if metafile.is_file() else None
+    for part in (_yaml(os.path.join(folder, "model-index.yml")) or {}).get("Import") or ():
+        listed = _yaml(os.path.join(folder, part))
         models = listed.get("Models") if isinstance(listed, dict) else listed
         for model in models or ():
             config = str(model.get("Config", ""))
             if model.get("Name") == wanted or config.endswith(f"/{wanted}.py"):
-                return folder / config
+                return os.path.join(folder, config)
     return None
+
+
+def _yaml(path: str) -> Any:
+    """Return what a YAML file says; ``None`` where there is none."""
+    if not os.path.isfile(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return yaml_codec.load(file.read())
 
 
 def add_scope(values: dict[Any, Any], scope: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import os
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
+from engine_config.atomic import write_whole
 from engine_config.auto_parser import add_arguments
 from engine_config.config_dict import ConfigDict, caller
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
@@ -15,7 +15,6 @@ from engine_config.custom_imports import import_custom, import_overridden
 from engine_config.data_forms import data_text
 from engine_config.dotted_keys import item_of, known_keys
 from engine_config.errors import ConfigFormatError, ConfigKeyError
-from engine_config.fileio.atomic import write_whole
 from engine_config.marks import Record, is_trusted
 from engine_config.merge import merge, nested
 from engine_config.origins import Origin
@@ -153,7 +152,7 @@ class Config(ConfigMapping):
             raise ConfigFormatError(
                 f"file_format is one of {', '.join(FORMATS)}, got {file_format!r}"
             )
-        path = Path(os.path.abspath(f"string{file_format}"))
+        path = os.path.abspath(f"string{file_format}")
         source = Reader(trusted).read_text(cfg_str, path)
         cfg = _from_source(source, None, trusted, True)
         if import_custom_modules and trusted:
@@ -251,7 +250,7 @@ class Config(ConfigMapping):
         """
         name = self.filename if file is None else file
         try:
-            kind = "python" if name is None else format_of(Path(name))
+            kind = "python" if name is None else format_of(os.fspath(name))
         except ConfigFormatError:
             if file is not None:
                 raise

@@ -5,14 +5,8 @@ from __future__ import annotations
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from engine_config.errors import ConfigDumpError, ConfigError
-from engine_config.fileio import dump
-
-_LAYOUT: dict[str, dict[str, Any]] = {
-    "json": {"indent": 2, "ensure_ascii": False},
-    "yaml": {"sort_keys": False},
-    "toml": {},
-}
+from engine_config import json_codec, yaml_codec
+from engine_config.errors import ConfigDumpError
 
 
 def data_text(values: dict[Any, Any], kind: str) -> str:
@@ -21,14 +15,18 @@ def data_text(values: dict[Any, Any], kind: str) -> str:
     Raises
     ------
     ConfigDumpError
-        A value has no form in the format.
+        A value has no form in the format, or the format is ``toml``.
     """
     try:
-        return str(dump(listed(values), file_format=kind, **_LAYOUT[kind]))
-    except ConfigError:
-        raise
+        if kind == "json":
+            return json_codec.dump(listed(values), indent=2, ensure_ascii=False)
+        if kind == "yaml":
+            return yaml_codec.dump(listed(values), sort_keys=False)
     except Exception as error:  # each format has errors of its own
         raise ConfigDumpError(f"cannot be written as {kind}: {error}") from error
+    raise ConfigDumpError(
+        f"cannot be written as {kind}: it is read, not written; write JSON or YAML"
+    )
 
 
 def listed(value: Any) -> Any:
@@ -36,16 +34,9 @@ def listed(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: listed(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
-        return [listed(item) for item in _ordered(value)]
+        return [listed(item) for item in json_codec.ordered(value)]
     if isinstance(value, list | tuple):
         return [listed(item) for item in value]
     if isinstance(value, type | FunctionType | BuiltinFunctionType):
         return f"{value.__module__}.{value.__qualname__}"
     return value
-
-
-def _ordered(items: set[Any] | frozenset[Any]) -> list[Any]:
-    try:
-        return sorted(items)
-    except TypeError:  # of several kinds
-        return sorted(items, key=repr)

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from typing import Any
 
-from engine_config.fileio import toml_codec
+from engine_config import toml_codec
 from engine_config.positions import Place, Spot
 
 Places = dict[Any, Place]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from engine_config import toml_codec, yaml_codec
 from engine_config.data_positions import toml_places, yaml_places
 from engine_config.errors import ConfigLimitError, ConfigSyntaxError, ConfigTypeError
-from engine_config.fileio import toml_codec, yaml_codec
 from engine_config.late import Late
 from engine_config.origins import Origin
 from engine_config.positions import Place

@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,7 +52,7 @@ class Importer:
     """
 
     def __init__(
-        self, file: Path, read: Callable[[Path, tuple[int, str], Origin], dict[str, Any]]
+        self, file: str, read: Callable[[str, tuple[int, str], Origin], dict[str, Any]]
     ) -> None:
         self._file = file
         self._read = read
@@ -80,7 +79,7 @@ class Importer:
         level: int = 0,
     ) -> Any:
         """Answer an import statement."""
-        at = Origin(str(self._file), sys._getframe(1).f_lineno)
+        at = Origin(self._file, sys._getframe(1).f_lineno)
         if self._in_base:
             if not fromlist:
                 raise ConfigStyleError(
@@ -121,7 +120,7 @@ class Importer:
 
         return _Names(get, [key for key in values if not key.startswith("__")])
 
-    def _path(self, name: str, level: int, at: Origin) -> Path:
+    def _path(self, name: str, level: int, at: Origin) -> str:
         parts = name.split(".") if name else []
         if level:
             folder = os.path.dirname(self._file)
@@ -133,13 +132,13 @@ class Importer:
                 raise ConfigFileNotFoundError(
                     f"the base {name} needs the package {parts[0]!r}, which is not installed", at
                 )
-            folder, parts = str(found), parts[1:]
+            folder, parts = found, parts[1:]
             if parts[:1] == ["configs"] and not os.path.isdir(os.path.join(folder, "configs")):
                 folder = os.path.join(folder, ".mim")
         stem = os.path.join(folder, *parts)
         for path in (f"{stem}.py", os.path.join(stem, "__init__.py")):
             if os.path.isfile(path):
-                return Path(path)
+                return path
         raise ConfigFileNotFoundError(
             f"the base {'.' * level}{name} is not there: there is no file {stem}.py", at
         )

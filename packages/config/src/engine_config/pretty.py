@@ -6,7 +6,6 @@ What a lazy-style config imports is printed as an import, so that it stays what 
 from __future__ import annotations
 
 import keyword
-import math
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -289,14 +288,17 @@ def _string(value: str) -> str:
     return text.replace("{{", "{\\x7b") if "{{" in text else text
 
 
+_NOT_FINITE = ("inf", "-inf", "nan")
+
+
 def _float(value: float) -> str:
-    return float.__repr__(value) if math.isfinite(value) else f"float('{float.__repr__(value)}')"
+    text = float.__repr__(value)
+    return f"float('{text}')" if text in _NOT_FINITE else text
 
 
 def _complex(value: complex) -> str:
-    if math.isfinite(value.real) and math.isfinite(value.imag):
-        return complex.__repr__(value)
-    return f"complex('{complex.__repr__(value).strip('()')}')"
+    text = complex.__repr__(value)
+    return f"complex('{text.strip('()')}')" if "n" in text else text  # inf or nan
 
 
 _ATOMS: dict[type, Callable[[Any], str]] = {

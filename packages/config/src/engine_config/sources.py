@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import warnings
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine_config.base_paths import add_scope, locate_base
@@ -130,26 +129,24 @@ class Reader(NamedTuple):
         ConfigError
             One of its kinds: what is wrong, where, and the remedy.
         """
-        return self._read(Path(os.path.abspath(os.path.expanduser(path))), (), None, self.trusted)
+        name = os.path.abspath(os.path.expanduser(os.fsdecode(path)))
+        return self._read(name, (), None, self.trusted)
 
-    def read_text(self, text: str, path: Path) -> Source:
+    def read_text(self, text: str, path: str) -> Source:
         """Read a text as if it stood in a file at a path."""
-        return self._parse(path, text, (str(path),), self.trusted)
+        return self._parse(path, text, (path,), self.trusted)
 
-    def _read(
-        self, path: Path, chain: tuple[str, ...], at: Origin | None, trusted: bool
-    ) -> Source:
-        name = str(path)
-        if name in chain:
-            circle = " → ".join((*chain[chain.index(name) :], name))
+    def _read(self, path: str, chain: tuple[str, ...], at: Origin | None, trusted: bool) -> Source:
+        if path in chain:
+            circle = " → ".join((*chain[chain.index(path) :], path))
             raise ConfigInheritanceError(f"the bases are a circle: {circle}; remove one", at)
         if len(chain) >= MAX_CHAIN:
             raise ConfigInheritanceError(f"more than {MAX_CHAIN} bases upon each other", at)
-        return self._parse(path, read_text(path, at), (*chain, name), trusted)
+        return self._parse(path, read_text(path, at), (*chain, path), trusted)
 
-    def _parse(self, path: Path, text: str, chain: tuple[str, ...], trusted: bool) -> Source:
+    def _parse(self, path: str, text: str, chain: tuple[str, ...], trusted: bool) -> Source:
         kind = format_of(path)
-        source = Source(str(path), text, kind, trusted)
+        source = Source(path, text, kind, trusted)
         outline = None
         if kind == "python":
             outline = lazy_outline(text, source.file, self.lazy) if trusted else None
@@ -196,9 +193,7 @@ class Reader(NamedTuple):
         source.own = own_values(scope)
 
     def _lazy(self, source: Source, outline: list[ast.stmt], chain: tuple[str, ...]) -> None:
-        path = Path(source.file)
-
-        def read(base: Path, module: tuple[int, str], at: Origin) -> dict[str, Any]:
+        def read(base: str, module: tuple[int, str], at: Origin) -> dict[str, Any]:
             first = module not in source.imports
             if first:
                 inner = Reader(True, False, False, True)._read(base, chain, at, True)
@@ -215,7 +210,7 @@ class Reader(NamedTuple):
         source.kind = "lazy"
         hidden = imported_names(outline, source.file)
         scope: dict[str, Any] = {
-            "__builtins__": Importer(path, read).scope(),
+            "__builtins__": Importer(source.file, read).scope(),
             "__file__": source.file,
         }
         run(source.text, source.file, scope)
@@ -254,8 +249,8 @@ class Reader(NamedTuple):
         self, source: Source, names: Any, chain: tuple[str, ...], at: Origin, trusted: bool
     ) -> None:
         for name in names if isinstance(names, list | tuple) else [names]:
-            path, package = locate_base(name, Path(source.file), at)
-            path = Path(os.path.abspath(path))
+            path, package = locate_base(name, source.file, at)
+            path = os.path.abspath(path)
             reader = Reader(trusted, self.file_variables, self.environment_variables, self.lazy)
             base = reader._read(path, chain, at, trusted)
             if base.kind == "lazy":
@@ -329,7 +324,7 @@ def fresh(value: Any) -> Any:
     return value
 
 
-def format_of(path: Path) -> str:
+def format_of(path: str) -> str:
     """Return the format of a config file by its ending.
 
     Raises
@@ -337,15 +332,16 @@ def format_of(path: Path) -> str:
     ConfigFormatError
         There is none for it.
     """
-    kind = FORMATS.get(path.suffix.lower())
+    ending = os.path.splitext(path)[1]
+    kind = FORMATS.get(ending.lower())
     if kind is None:
         raise ConfigFormatError(
-            f"{path} is no config by its ending {path.suffix!r}; known are {', '.join(FORMATS)}"
+            f"{path} is no config by its ending {ending!r}; known are {', '.join(FORMATS)}"
         )
     return kind
 
 
-def read_text(path: Path, at: Origin | None = None) -> str:
+def read_text(path: str, at: Origin | None = None) -> str:
     """Return the text of a file, or say what hinders it."""
     try:
         with open(path, "rb") as file:
@@ -359,7 +355,7 @@ def read_text(path: Path, at: Origin | None = None) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigEncodingError(
             f"not UTF-8: byte {error.object[error.start]:#04x}; save the file as UTF-8",
-            Origin(str(path), line),
+            Origin(path, line),
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigFormatError(f"{path} cannot be read: {error}", at) from error

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine_config.errors import ConfigSubstitutionError
@@ -36,11 +35,11 @@ _F_STRING = re.compile(r"\b(?:[fF][rR]?|[rR][fF])['\"]")
 _PROBE = "__hole_text__"
 # Stands in a data text for a value that is put in once the text is parsed.
 _TOKEN = "\ue000(\\d+)\ue001"
-_FILE_VARIABLES: dict[str, Callable[[Path], str]] = {
-    "fileDirname": lambda path: path.parent.as_posix(),
-    "fileBasename": lambda path: path.name,
-    "fileBasenameNoExtension": lambda path: path.stem,
-    "fileExtname": lambda path: path.suffix,
+_FILE_VARIABLES: dict[str, Callable[[str], str]] = {
+    "fileDirname": lambda file: os.path.dirname(file).replace(os.sep, "/"),
+    "fileBasename": os.path.basename,
+    "fileBasenameNoExtension": lambda file: os.path.splitext(os.path.basename(file))[0],
+    "fileExtname": lambda file: os.path.splitext(file)[1],
 }
 
 
@@ -202,7 +201,7 @@ class Substitution:
         """Return what a hole stands for, and whether it is one of ours."""
         name = _unquoted(hole[2:-2].strip())
         if name in _FILE_VARIABLES and self.file_variables:
-            return _FILE_VARIABLES[name](Path(self.file)), True
+            return _FILE_VARIABLES[name](self.file), True
         if name.startswith("_base_."):
             return self._from_base(name, at), True
         match = re.fullmatch(_ENVIRONMENT, name) if self.environment_variables else None

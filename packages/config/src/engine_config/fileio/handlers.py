@@ -6,7 +6,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from engine_config.fileio import toml_codec, yaml_codec
+from engine_config import json_codec, toml_codec, yaml_codec
 from engine_config.fileio.backend import PathLike
 from engine_config.late import Late
 
@@ -48,15 +48,6 @@ class BaseFileHandler(metaclass=ABCMeta):
             self.dump_to_fileobj(obj, file, **kwargs)
 
 
-def _jsonable(value: Any) -> Any:
-    """Turn sets, ranges and numpy's values into what JSON has."""
-    if isinstance(value, set | frozenset | range):
-        return list(value)
-    if hasattr(value, "tolist"):  # numpy's arrays and scalars, without numpy
-        return value.tolist()
-    raise TypeError(f"JSON has nothing for {value!r} of type {type(value).__name__}")
-
-
 class JsonHandler(BaseFileHandler):
     """JSON; sets, ranges and numpy's values become lists and numbers."""
 
@@ -66,11 +57,11 @@ class JsonHandler(BaseFileHandler):
 
     def dump_to_fileobj(self, obj: Any, file: IO[Any], **kwargs: Any) -> None:
         """Write a value to an open file."""
-        json.dump(obj, file, **{"default": _jsonable, **kwargs})
+        file.write(json_codec.dump(obj, **kwargs))
 
     def dump_to_str(self, obj: Any, **kwargs: Any) -> str:
         """Return a value as text."""
-        return json.dumps(obj, **{"default": _jsonable, **kwargs})
+        return json_codec.dump(obj, **kwargs)
 
 
 class YamlHandler(BaseFileHandler):

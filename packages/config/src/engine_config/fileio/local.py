@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine_config.fileio.atomic import write_whole
+from engine_config.atomic import write_whole
 from engine_config.fileio.backend import BaseStorageBackend, PathLike, content_of
 from engine_config.late import Late
 
