@@ -52,6 +52,8 @@ class LibraryText(Dataset[dict[str, Tensor]]):
         How much text to take.
     """
 
+    draws_nothing = True  # so no generators need to be seeded for each window
+
     def __init__(
         self, split: str = "train", block_size: int = 128, characters: int = 1_000_000
     ) -> None:
