@@ -70,6 +70,53 @@ def test_a_rank_without_samples_takes_part(pool2: ProcessPool) -> None:
     )
 
 
+LISTS: list[dict[str, Any]] = [
+    {"type": "torchmetrics.AUROC", "task": "multiclass", "num_classes": 4},
+    {
+        "type": "TorchMetric",
+        "metric": {"type": "torchmetrics.retrieval.RetrievalMAP"},
+        "inputs": ("loss", "hit", "index"),
+    },
+    {"type": "TorchMetric", "metric": {"type": "torchmetrics.CatMetric"}, "inputs": "loss"},
+]
+
+
+def evaluate_lists(size: int) -> dict[str, Any]:
+    """Evaluate metrics that keep every sample; ranks have other numbers of batches, or none."""
+    rank, world_size = engine_dist.get_dist_info()
+    evaluator = Evaluator(LISTS)
+    evaluator.start(size)
+    samples = predictions(size)
+    samples["hit"], samples["index"] = samples["gt_label"] % 2, samples["index"] // 3
+    for batch in batches(samples, share(size, rank, world_size), 1):
+        evaluator.process({**batch, "loss": batch["loss"].float()})
+    values = evaluator.evaluate(size)
+    return {**values, "cat_metric": sorted(torch.as_tensor(values["cat_metric"]).ravel().tolist())}
+
+
+@pytest.mark.filterwarnings("ignore:No (positive|negative) samples:UserWarning")
+@pytest.mark.parametrize("size", [1, 3, 6])
+def test_lists_of_other_lengths_are_gathered(pool2: ProcessPool, size: int) -> None:
+    expected = evaluate_lists(size)
+    for found in pool2.run(evaluate_lists, size, timeout=20.0):
+        assert found == {
+            name: pytest.approx(value, nan_ok=True) for name, value in expected.items()
+        }
+
+
+def test_labels_of_stacked_elements_and_a_single_input() -> None:
+    metric = Evaluator([CONFIGS[0], dict(CONFIGS[2], inputs="loss")])
+    metric.process({**predictions(20), "gt_label": predictions(20)["gt_label"].unsqueeze(1)})
+    found = metric.evaluate(20)
+    assert found == {name: expected(20)[name] for name in ("accuracy", "val/mean")}
+
+
+def test_merging_is_refused() -> None:
+    metric = TorchMetric(torchmetrics.MeanMetric())
+    with pytest.raises(NotImplementedError, match="merge the metrics inside, by their merge_st"):
+        metric.merge(TorchMetric(torchmetrics.MeanMetric()))
+
+
 def test_objects_collections_and_reuse() -> None:
     collection = torchmetrics.MetricCollection(
         {name: getattr(torchmetrics, name)("multiclass", num_classes=4, average=None)

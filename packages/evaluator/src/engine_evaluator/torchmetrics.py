@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from engine_dist import get_comm_device, is_distributed
+from engine_dist import all_gather_object, get_comm_device, is_distributed
 from engine_evaluator.batch import Batch, Keys
 from engine_evaluator.reducible import ReducibleMetric, State
 from engine_registry import METRICS
@@ -32,7 +32,7 @@ class TorchMetric(ReducibleMetric):
     ----------
     metric : torchmetrics.Metric, torchmetrics.MetricCollection or dict
         The metric, or its config.
-    inputs : sequence of (str or sequence of str)
+    inputs : str or sequence of (str or sequence of str)
         The fields that are handed to its ``update``, in this order; of several the first that
         is there.
     name : str, optional
@@ -51,7 +51,7 @@ class TorchMetric(ReducibleMetric):
     def __init__(
         self,
         metric: AnyTorchMetric | Mapping[str, Any],
-        inputs: tuple[Keys, ...] = (("pred_scores", "pred_score", "pred_label"), "gt_label"),
+        inputs: str | tuple[Keys, ...] = (("pred_scores", "pred_score", "pred_label"), "gt_label"),
         name: str | None = None,
         prefix: str | None = None,
     ) -> None:
@@ -60,7 +60,7 @@ class TorchMetric(ReducibleMetric):
         if not is_torchmetric(built):
             raise TypeError(f"expected a metric of torchmetrics, got {type(built).__name__}")
         self.metric: AnyTorchMetric = built
-        self.inputs = inputs
+        self.inputs: tuple[Keys, ...] = (inputs,) if isinstance(inputs, str) else inputs
         self.name = name or value_name(metric)
 
     def zeros(self) -> State:
@@ -78,12 +78,27 @@ class TorchMetric(ReducibleMetric):
         device = values[0].device
         if not self.seen:
             self.metric.to(device)
-        self.metric.update(*(value.to(device, non_blocking=True) for value in values))
+        self.metric.update(
+            *(_fitting(value, values[0]).to(device, non_blocking=True) for value in values)
+        )
+
+    def merge(self, *others: ReducibleMetric) -> None:
+        """Refuse: the state is torchmetrics' own.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError(
+            "a TorchMetric has no state to merge: merge the metrics inside, by their merge_state"
+        )
 
     def reduce(self) -> None:
         """Go where the process group can send from, and count the samples over ranks."""
         if is_distributed():
             self.metric.to(get_comm_device())
+            _level(self.metric)
         super().reduce()
 
     def compute(self) -> dict[str, Any]:
@@ -91,6 +106,45 @@ class TorchMetric(ReducibleMetric):
         found = self.metric.compute()
         values = found if isinstance(found, Mapping) else {self.name: found}
         return {str(name): plain(value) for name, value in values.items()}
+
+
+def _fitting(value: Tensor, first: Tensor) -> Tensor:
+    """Return labels of shape (N, 1), the form of stacked data elements, as (N,) beside scores."""
+    alone = value.ndim == 2 and value.shape[1] == 1 and not value.is_floating_point()
+    return value.squeeze(1) if alone and value.shape != first.shape else value
+
+
+def _level(metric: AnyTorchMetric) -> None:
+    """Give the lists of a state as many tensors on every rank.
+
+    torchmetrics gathers them one by one, and would wait for ever for ranks that have fewer, or
+    take other types from ranks that have none.
+    """
+    parts: list[Any] = [part for part in metric.modules() if hasattr(part, "metric_state")]
+    lists = [
+        (part, name, value)
+        for part in parts
+        for name, value in part.metric_state.items()
+        if isinstance(value, list)
+    ]
+    if not lists:
+        return
+    ranks = all_gather_object([_kind(value) for _, _, value in lists])
+    for (part, name, value), kinds in zip(lists, zip(*ranks, strict=True), strict=True):
+        most = max(count for count, _ in kinds)
+        entry = next((like for _, like in kinds if like is not None), None)
+        if entry is None or all(count == most for count, _ in kinds):
+            continue
+        nothing = entry.to(part.device)
+        own = [held.reshape(1) if held.ndim == 0 else held for held in value]
+        setattr(part, name, own + [nothing] * (most - len(own)))
+
+
+def _kind(value: list[Any]) -> tuple[int, Tensor | None]:
+    """Return the length of a list of tensors, and one like them without entries."""
+    if not value or not all(isinstance(entry, Tensor) for entry in value):
+        return len(value), None
+    return len(value), value[0].new_empty((0, *value[0].shape[1:])).cpu()
 
 
 def is_torchmetric(value: object) -> bool:
