@@ -66,6 +66,19 @@ def without_padding(size: int) -> dict[str, Any]:
     return evaluator.evaluate(None)
 
 
+def offline(size: int) -> dict[str, Any]:
+    """Evaluate what was predicted before, on every rank another part of it."""
+    rank, world_size = engine_dist.get_dist_info()
+    labels = [{"index": i, "pred_label": i % 2, "gt_label": 0} for i in range(size)]
+    evaluator = Evaluator([Count(), {"type": "Accuracy"}])
+    return evaluator.offline_evaluate(labels[rank::world_size], chunk_size=2)
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_offline_every_part_counts(pool2: ProcessPool, size: int) -> None:
+    assert pool2.run(offline, size) == [offline(size)] * 2
+
+
 @pytest.mark.parametrize("size", [1, 5])
 def test_ranks_without_samples_take_part(pool2: ProcessPool, size: int) -> None:
     expected = evaluate(size, 4, [*REDUCIBLE, Count()])

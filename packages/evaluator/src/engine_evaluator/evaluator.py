@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from engine_evaluator.batch import Batch, DataSamples, rows
-from engine_evaluator.metric import BaseMetric
+from engine_evaluator.metric import BaseMetric, over_ranks
 from engine_evaluator.reducible import ReducibleMetric
 from engine_evaluator.torchmetrics import TorchMetric, build, is_torchmetric, value_name
 from engine_registry import EVALUATOR, METRICS, build_as
@@ -125,7 +125,7 @@ class Evaluator:
     def offline_evaluate(
         self, data_samples: Iterable[Any], data: Iterable[Any] | None = None, chunk_size: int = 1
     ) -> dict[str, Any]:
-        """Evaluate samples that were predicted before.
+        """Evaluate samples that were predicted before, on several ranks each its own.
 
         Parameters
         ----------
@@ -156,7 +156,7 @@ class Evaluator:
         for samples, batch in _chunks(iter(data_samples), data, chunk_size):
             self.process(samples, batch)
             size += len(samples)
-        return self.evaluate(size)
+        return self.evaluate(over_ranks(size))
 
 
 def build_metric(metric: MetricLike) -> BaseMetric:

@@ -125,7 +125,7 @@ class BaseMetric(ABC):
                 type(self).__name__,
             )
         if size is None:
-            size = _over_ranks(len(self.results))
+            size = over_ranks(len(self.results))
         try:
             return self._compute_once(*self._gathered(size))
         finally:
@@ -180,7 +180,8 @@ class BaseMetric(ABC):
         return {f"{before}{key}": value for key, value in values.items()}
 
 
-def _over_ranks(count: int) -> int:
+def over_ranks(count: int) -> int:
+    """Sum a number over ranks."""
     total = torch.tensor(count)
     all_reduce(total)
     return int(total)
