@@ -183,11 +183,11 @@ def test_counts_of_other_classes_do_not_merge() -> None:
         one.merge(other)
 
 
-def test_nothing_but_ignored_labels() -> None:
+@pytest.mark.parametrize("average", AVERAGES)
+def test_nothing_but_ignored_labels(average: Any) -> None:
     samples = {"pred_label": torch.tensor([0]), "gt_label": torch.tensor([9])}
-    found = run(PrecisionRecallF1(items="f1", num_classes=2, ignore_index=9), samples)
-    assert list(found) == ["f1"]
-    assert math.isnan(found["f1"])
+    metric = PrecisionRecallF1(average, items="f1", num_classes=2, ignore_index=9)
+    assert list(run(metric, samples).values()) == ([0.0] if average else [[0.0, 0.0]])
 
 
 def test_wrong_average_and_items() -> None:

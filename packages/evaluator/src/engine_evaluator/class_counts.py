@@ -235,7 +235,7 @@ class PrecisionRecallF1(ClassCounts):
         if self.average is None:
             return {f"{item}_classwise": found[item].tolist() for item in self.items}
         weight = true if self.average == "weighted" else (predicted + true > 0).double()
-        mean = {item: (found[item] * weight).sum() / weight.sum() for item in self.items}
+        mean = {item: _ratio((found[item] * weight).sum(), weight.sum()) for item in self.items}
         return {item: float(value) for item, value in mean.items()}
 
 
