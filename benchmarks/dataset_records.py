@@ -94,7 +94,8 @@ class Listed(import_module(sys.argv[1]).BaseDataset):
 
 def pss(pid):
     with open(f"/proc/{pid}/smaps_rollup") as file:
-        return sum(int(l.split()[1]) * 1024 for l in file if l.startswith("Pss:"))
+        # not of files: how many other processes have the libraries changes all the time
+        return sum(int(l.split()[1]) * 1024 for l in file if l.startswith(("Pss_A", "Pss_S")))
 
 class Read:
     def __call__(self, batch):
@@ -108,28 +109,24 @@ if __name__ == "__main__":
     pids = {next(batches) for _ in range(len(loader) - 40)}  # the workers are still there
     data = dataset.data_bytes
     size = data.nbytes if hasattr(data, "_count") else data.nbytes + dataset.data_address.nbytes
-    print(json.dumps({"pss": sum(map(pss, pids | {os.getpid()})), "size": size}), flush=True)
-    os._exit(0)
+    print(json.dumps({"pss": sum(map(pss, pids | {os.getpid()})), "size": size}))
+    for _ in batches:  # with the last one the workers end
+        pass
 """
 
 
 def measured(library: str, count: int, method: str, python: str) -> dict[str, int]:
     """Return the PSS of parent and four workers together, and the size of the records' bytes."""
-    path = program()
-    done = subprocess.run(
-        [python, path, library, str(count), method],
-        check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()},
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path = os.path.join(folder, "memory_probe.py")  # spawned workers import it again
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(MEMORY)
+        done = subprocess.run(
+            [python, path, library, str(count), method], check=True, capture_output=True,
+            text=True, env={**os.environ, "PYTHONPATH": os.getcwd()},
+        )  # fmt: skip
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def program() -> str:
-    """Write a program that spawned workers can import again; return its path."""
-    path = os.path.join(tempfile.mkdtemp(prefix="bench-"), "memory_probe.py")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(MEMORY)
-    return path
 
 
 def memory(python: str | None) -> bool:
