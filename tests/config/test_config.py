@@ -125,6 +125,25 @@ def test_auto_argparser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "Trains." in parser.format_help()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [(["--help"], 0, "Trains.\n"), ([], 2, "arguments are required: config")],
+    ids=["help", "none"],
+)
+def test_auto_argparser_without_a_config(
+    arguments: list[str],
+    status: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["train", *arguments])
+    with pytest.raises(SystemExit, match=str(status)):
+        Config.auto_argparser("Trains.")
+    printed = capsys.readouterr()
+    assert message in printed.out + printed.err
+
+
 def test_diff(tmp_path: Path) -> None:
     file = write(tmp_path, {"c.py": "a = 1\nb = 2\n"})
     text = "--- \n+++ \n@@ -1,3 +1,3 @@\n-a = 1\n+a = 3\n b = 2\n"

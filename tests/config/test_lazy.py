@@ -312,9 +312,11 @@ def test_lazy_objects() -> None:
     import xml.dom.minidom
 
     path = LazyObject("os").path.join
-    assert (repr(path), str(path), path.dotpath) == ("<LazyAttr os.path.join>",) + (
+    assert (repr(path), str(path), path.dotpath) == (
+        "<LazyAttr os.path.join>",
+        "join",
         "os.path.join",
-    ) * 2
+    )
     assert path.build() is os.path.join
     assert LazyObject("os.path", "join") == path != LazyObject("os", "sep")
     assert hash(LazyObject("os.path", "join")) == hash(path)

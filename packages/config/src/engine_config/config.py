@@ -166,11 +166,14 @@ class Config(ConfigMapping):
 
         The config is the command line's first argument.
         """
-        partial = ArgumentParser(description=description, add_help=False)
-        partial.add_argument("config", help="config file path")
-        cfg = Config.fromfile(partial.parse_known_args()[0].config)
         parser = ArgumentParser(description=description)
         parser.add_argument("config", help="config file path")
+        partial = ArgumentParser(add_help=False)
+        partial.add_argument("config", nargs="?")
+        path = partial.parse_known_args()[0].config
+        if path is None:
+            parser.parse_args()  # prints the help, or that there is no config, and exits
+        cfg = Config.fromfile(path)
         add_arguments(parser, cfg._cfg_dict)
         return parser, cfg
 

@@ -172,7 +172,7 @@ class LazyAttr:
         return f"<LazyAttr {self.dotpath}>"
 
     def __str__(self) -> str:
-        return self.dotpath
+        return self.name
 
     def __deepcopy__(self, memo: dict[int, object]) -> LazyAttr:
         return self
