@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine_config import Config, ConfigError, apply_overrides, evaluate, operations
+from engine_config import Config, ConfigError, apply_overrides, budget, evaluate
 from engine_config.overrides import CommandLine
 
 KINDS = (".py", ".json", ".yaml", ".toml")
@@ -23,8 +23,8 @@ VALUES: dict[str, Any] = {
 }
 
 for _module, _name in (
-    (operations, "MAX_STEPS"),
-    (operations, "MAX_ITEMS"),
+    (budget, "MAX_STEPS"),
+    (budget, "MAX_ITEMS"),
     (evaluate, "MAX_ITEMS"),
 ):
     setattr(_module, _name, getattr(_module, _name) // 50)  # so that what takes seconds is a fault

@@ -15,9 +15,9 @@ from engine_config import (
     ConfigExecutionError,
     ConfigLimitError,
     ConfigSecurityError,
+    budget,
     evaluate,
     is_trusted,
-    operations,
 )
 from tests.config.files import write
 
@@ -46,6 +46,9 @@ DATA = [
     "a = int('3') + float('inf') - complex(1).real if 0 else str(5) + hex(255) + chr(65)",
     "a = [[0] * 2 for _ in range(2)]\na[0][0] = 1",
     "n = 1\nn += 2\ns = 'a'\ns *= 3",
+    "a = pow(3, 4, 5)\nb = pow(2, exp=3)\nc = str(b'x', 'ascii') + str(b'y', encoding='UTF-8')",
+    "a = {(i, j): i for i in range(9) for j in range(9)}\nb = dict(zip('abc', range(3)))\nc = {**a}",
+    "a = dict([('x', 1), ['y', 2]], z=3)\na.update({(1, 2): 3})\nb = set(a) | {1.5}\nb.add(None)",
 ]
 
 
@@ -96,6 +99,8 @@ NOT_DATA = [
     "a = dict.fromkeys([1])",
     "a = str.maketrans('a', 'b')",
     "a = 'x'.encode('rot13')",
+    "a = str(b'x', 'punycode')",
+    "a = bytes('x', encoding='idna')",
     "a = sorted([1], key=len)",
     "a = max([1], key=len)",
     "a = [1].sort(key=len)",
@@ -148,6 +153,18 @@ BOMBS = [
     "a = ()\nfor i in range(100):\n    a = (a, a)\nb = a == a",
     "a = ()\nfor i in range(100):\n    a = (a, a)\nb = str(a)",
     "a = pow(2, 10**9)",
+    "a = pow(2, exp=10**9)",
+    "a = {i * (2**61 - 1): 0 for i in range(30000)}",
+    "a = {i * (2**61 - 1) for i in range(30000)}",
+    "a = set([i * (2**61 - 1) for i in range(30000)])",
+    "a = frozenset(i * (2**61 - 1) for i in range(30000))",
+    "a = dict(zip([i * (2**61 - 1) for i in range(30000)], [0] * 30000))",
+    "a = dict()\nfor i in range(30000):\n    a[i * (2**61 - 1)] = 0",
+    "a = dict()\nfor i in range(30000):\n    a.setdefault(i * (2**61 - 1))",
+    "a = set()\na.update([i * (2**61 - 1) for i in range(30000)])",
+    "a = set().union(i * (2**61 - 1) for i in range(30000))",
+    "a = [()]\nfor i in range(14):\n    a = [t + (x,) for t in a for x in (-1, -2)]\nb = {t: 0 for t in a}",
+    "a = {" + ", ".join(f"{i * (2**61 - 1)}: 0" for i in range(600)) + "}",
     "a = " + "[" * 150 + "]" * 150,
     "a = " + "-" * 5000 + "1",
     "a = " + "(" * 50 + "1" + ")" * 50 + " + 1" * 5000,
@@ -174,8 +191,8 @@ def check_bomb(text: str) -> None:
 @pytest.mark.parametrize("text", BOMBS, ids=range(len(BOMBS)))
 def test_bombs_stop(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MAX_STEPS", "MAX_ITEMS"):
-        monkeypatch.setattr(operations, name, getattr(operations, name) // 20)
-    monkeypatch.setattr(evaluate, "MAX_ITEMS", operations.MAX_ITEMS)
+        monkeypatch.setattr(budget, name, getattr(budget, name) // 20)
+    monkeypatch.setattr(evaluate, "MAX_ITEMS", budget.MAX_ITEMS)
     check_bomb(text)
 
 

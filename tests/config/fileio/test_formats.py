@@ -90,6 +90,14 @@ def test_yaml_bombs() -> None:
         load(io.StringIO("a: &a [*a]"), file_format="yaml")
 
 
+def test_yaml_of_keys_whose_hashes_are_alike() -> None:
+    text = "a:\n  " + "\n  ".join(f"{i * (2**61 - 1)}: 0" for i in range(600))
+    with pytest.raises(
+        ValueError, match="line 2: a mapping has more than 500 keys that are large"
+    ):
+        load(io.StringIO(text), file_format="yaml")
+
+
 def test_json_of_what_json_has_not() -> None:
     class Array:
         def tolist(self) -> list[int]:

@@ -69,7 +69,7 @@ def _yaml(text: str, file: str) -> Any:
         at = Origin(file, mark.line + 1, mark.column + 1) if mark else Origin(file, 1)
         problem = getattr(error, "problem", None) or str(error)
         raise ConfigSyntaxError(f"no YAML: {problem}; correct the syntax", at) from error
-    except yaml_codec.AliasError as error:
+    except yaml_codec.BombError as error:
         raise ConfigLimitError(error.problem, Origin(file, error.line)) from error
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         # PyYAML's constructors raise these for values such as a date of month 13.

@@ -11,6 +11,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from engine_config.budget import MAX_ITEMS, expanded_size, passing
 from engine_config.errors import (
     ConfigError,
     ConfigExecutionError,
@@ -18,7 +19,6 @@ from engine_config.errors import (
     ConfigSecurityError,
 )
 from engine_config.expressions import Expressions
-from engine_config.operations import MAX_ITEMS, expanded_size, passing
 from engine_config.origins import Origin
 from engine_config.parsing import parse
 

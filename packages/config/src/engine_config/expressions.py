@@ -7,6 +7,7 @@ import builtins
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from engine_config.budget import Budget
 from engine_config.config_dict import ConfigDict
 from engine_config.errors import ConfigLimitError, ConfigSecurityError
 from engine_config.operations import (
@@ -15,7 +16,6 @@ from engine_config.operations import (
     FUNCTIONS,
     METHODS,
     UNARY,
-    Budget,
     call_function,
     call_method,
     format_value,
@@ -65,6 +65,8 @@ class Expressions:
         if isinstance(key, slice):  # moves all the items and may make the list longer
             value = list(value)
             self.budget.allow(len(holder) + len(value))
+        elif isinstance(holder, dict):
+            self.budget.hashed([key])
         holder[key] = value
 
     def _unpack(self, target: ast.Tuple | ast.List, value: Any) -> None:
@@ -139,6 +141,7 @@ class Expressions:
     def _set_(self, node: ast.Set) -> Any:
         items = self._sequence(node.elts)
         self.budget.walk(*items)  # each is hashed
+        self.budget.hashed(items)
         return set(items)
 
     def _dict_(self, node: ast.Dict) -> Any:
@@ -147,7 +150,7 @@ class Expressions:
             if key is None:
                 result.update(self._mapping(value))
             else:
-                result[self.key(key)] = self.value(value)
+                result[self.new_key(key)] = self.value(value)
         return result
 
     def key(self, node: ast.expr) -> Any:
@@ -155,6 +158,12 @@ class Expressions:
         value = self.value(node)
         if isinstance(value, tuple | frozenset):
             self.budget.walk(value)
+        return value
+
+    def new_key(self, node: ast.expr) -> Any:
+        """Return the value of a key that is put into a dictionary or a set."""
+        value = self.key(node)
+        self.budget.hashed([value])
         return value
 
     def _mapping(self, node: ast.expr) -> dict[Any, Any]:
@@ -291,11 +300,11 @@ class Expressions:
         return iter([self.value(node.elt) for _ in self._comprehension(node.generators)])
 
     def _set_of(self, node: ast.SetComp) -> Any:
-        return {self.key(node.elt) for _ in self._comprehension(node.generators)}
+        return {self.new_key(node.elt) for _ in self._comprehension(node.generators)}
 
     def _dict_of(self, node: ast.DictComp) -> Any:
         return {
-            self.key(node.key): self.value(node.value)
+            self.new_key(node.key): self.value(node.value)
             for _ in self._comprehension(node.generators)
         }
 

@@ -8,75 +8,11 @@ import string
 from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
+from engine_config.budget import Budget
 from engine_config.config_dict import ConfigDict
 from engine_config.errors import ConfigLimitError, ConfigSecurityError
 
-MAX_STEPS = 4_000_000
-MAX_ITEMS = 2_000_000
 MAX_BITS = 10_000
-
-
-_VIEWS: tuple[type[Iterable[Any]], ...] = (type({}.keys()), type({}.values()), type({}.items()))
-# What is printed or compared with all that is in it.
-_NESTED: tuple[type[Iterable[Any]], ...] = (list, tuple, set, frozenset, *_VIEWS)
-
-
-class Budget:
-    """Counts what an evaluation has done; raises when it is too much."""
-
-    def __init__(self) -> None:
-        self.left = MAX_STEPS
-
-    def spend(self, steps: int) -> None:
-        """Take steps off what is left."""
-        self.left -= steps
-        if self.left < 0:
-            raise ConfigLimitError(f"takes more than {MAX_STEPS} steps to be read as data")
-
-    def allow(self, size: int) -> None:
-        """Agree to make something of so many items or characters."""
-        if size > MAX_ITEMS:
-            raise ConfigLimitError(f"would make {size} items; data may have {MAX_ITEMS}")
-        self.spend(size)
-
-    def walk(self, *values: Any) -> None:
-        """Agree to go through all that is in some values, what is in them twice also twice."""
-        self.allow(expanded_size(values))
-
-    def sized(self, value: Any) -> Any:
-        """Return a value once its size is counted."""
-        if isinstance(value, Sized):
-            self.allow(len(value))
-        return value
-
-
-def expanded_size(values: Iterable[Any]) -> int:
-    """Count nested values and characters; stop counting where it is too much."""
-    total, stack = 0, list(values)
-    while stack and total <= MAX_ITEMS:
-        item = stack.pop()
-        total += len(item) if isinstance(item, str | bytes) else 1
-        if isinstance(item, dict):
-            stack.extend(item)
-            stack.extend(dict.values(item))
-        elif isinstance(item, _NESTED):
-            stack.extend(item)
-    return total
-
-
-def passing(value: Any) -> Any:
-    """Return the first iterator or view within a value, which is no value of its own."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, _VIEWS) or hasattr(type(item), "__next__"):
-            return item
-        if isinstance(item, dict):
-            stack.extend(item)
-            stack.extend(dict.values(item))
-        elif isinstance(item, _NESTED):
-            stack.extend(item)
-    return None
 
 
 # ------------------------------------------------------------------------- operators
@@ -191,7 +127,11 @@ def call_function(
         return function(*arguments, **named)
     budget.walk(*arguments, *named.values())
     if function is pow:
-        return _power(budget, *arguments)
+        return _pow(budget, *arguments, **named)
+    if function in (dict, set, frozenset):
+        arguments = _as_keys(budget, function, arguments)
+    if function in (str, bytes):
+        _check_encoding(*arguments, **named)
     if function is range:
         return budget.sized(range(*arguments))
     if function is bytes and arguments and isinstance(arguments[0], int):
@@ -201,6 +141,29 @@ def call_function(
     if named.get("key") is not None:
         raise ConfigSecurityError("a key function is not data")
     return _bounded(function(*arguments, **named))
+
+
+def _pow(budget: Budget, base: Any, exp: Any, mod: Any = None) -> Any:
+    return _power(budget, base, exp) if mod is None else _bounded(pow(base, exp, mod))
+
+
+def _as_keys(budget: Budget, kind: Any, arguments: list[Any]) -> list[Any]:
+    """Return what a set or a dictionary is made of, or takes in, with its new keys counted."""
+    read = [list(items) if hasattr(items, "__next__") else items for items in arguments]
+    for items in read:
+        if not isinstance(items, dict | set | frozenset) and isinstance(items, Iterable):
+            budget.hashed([_first(item) for item in items] if kind is dict else items)
+    return read
+
+
+def _first(pair: Any) -> Any:
+    return pair[0] if isinstance(pair, list | tuple) and pair else pair
+
+
+def _check_encoding(_: Any = None, encoding: Any = "utf-8", *rest: Any, **named: Any) -> None:
+    encoding = named.get("encoding", encoding)
+    if str(encoding).lower() not in ("utf-8", "utf8", "ascii", "latin-1", "latin1"):
+        raise ConfigSecurityError(f"the encoding {encoding!r} is not data; use utf-8")
 
 
 def _sum(budget: Budget, items: Iterable[Any], start: Any = 0) -> Any:
@@ -298,6 +261,12 @@ def call_method(
     budget.walk(*arguments, *named.values())
     if name not in _QUICK.get(kind, ()):
         budget.walk(holder)
+    if isinstance(holder, dict | set | frozenset):
+        kind = dict if isinstance(holder, dict) else set
+        if name in ("add", "setdefault"):
+            budget.hashed(arguments[:1])
+        else:
+            arguments = _as_keys(budget, kind, arguments)
     if name == "format" and isinstance(holder, str):
         return _format(budget, holder, arguments, named)
     if name == "join":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 
-class AliasError(ValueError):
-    """The aliases of a document multiply beyond bounds, or stand within what they name."""
+class BombError(ValueError):
+    """A document is a bomb: its aliases multiply beyond bounds, or its keys are chosen to collide."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(f"line {line}: {message}")
@@ -15,6 +15,7 @@ class AliasError(ValueError):
 
 # How many values a document may stand for once its aliases are followed.
 MAX_VALUES = 1_000_000
+MAX_LARGE_KEYS = 500
 
 
 def load(text: str | bytes, Loader: Any = None) -> Any:  # noqa: N803 - PyYAML's own name
@@ -23,7 +24,7 @@ def load(text: str | bytes, Loader: Any = None) -> Any:  # noqa: N803 - PyYAML's
     Raises
     ------
     ValueError
-        The loader is not a safe one; an ``AliasError`` where there are too many values.
+        The loader is not a safe one; an ``BombError`` where there are too many values.
     yaml.YAMLError
         The text is no YAML.
     """
@@ -63,19 +64,30 @@ def _bound(root: Any) -> None:
             open_nodes.discard(key)
             sizes[key] = 1 + sum(sizes.get(id(child), 0) for child in _children(node))
             if sizes[key] > MAX_VALUES:
-                raise AliasError(
+                raise BombError(
                     f"the aliases of this document multiply to more than {MAX_VALUES} values; "
                     f"use fewer",
                     node.start_mark.line + 1,
                 )
         elif key in open_nodes:
-            raise AliasError(
+            raise BombError(
                 "an alias stands within what it names; remove it", node.start_mark.line + 1
             )
         elif key not in sizes:
+            _bound_keys(node)
             open_nodes.add(key)
             stack.append((node, True))
             stack.extend((child, False) for child in _children(node) if id(child) not in sizes)
+
+
+def _bound_keys(node: Any) -> None:
+    """Refuse a mapping of many large numbers: their hashes, alike, make it as slow as a list."""
+    pairs = node.value if node.id == "mapping" else ()
+    if sum(key.tag.endswith(":int") and len(key.value) > 17 for key, _ in pairs) > MAX_LARGE_KEYS:
+        raise BombError(
+            f"a mapping has more than {MAX_LARGE_KEYS} keys that are large numbers; use strings",
+            node.start_mark.line + 1,
+        )
 
 
 def _children(node: Any) -> list[Any]:
