@@ -66,11 +66,7 @@ def expanded_size(values: Iterable[Any]) -> int:
     while stack and total <= MAX_ITEMS:
         item = stack.pop()
         total += len(item) if isinstance(item, str | bytes) else 1
-        if isinstance(item, dict):
-            stack.extend(item)
-            stack.extend(dict.values(item))
-        elif isinstance(item, _NESTED):
-            stack.extend(item)
+        stack.extend(_within(item))
     return total
 
 
@@ -81,9 +77,11 @@ def passing(value: Any) -> Any:
         item = stack.pop()
         if isinstance(item, VIEWS) or hasattr(type(item), "__next__"):
             return item
-        if isinstance(item, dict):
-            stack.extend(item)
-            stack.extend(dict.values(item))
-        elif isinstance(item, _NESTED):
-            stack.extend(item)
+        stack.extend(_within(item))
     return None
+
+
+def _within(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return (*item, *dict.values(item))
+    return item if isinstance(item, _NESTED) else ()
