@@ -180,3 +180,22 @@ def test_packages_and_files_that_are_not_there(
 ) -> None:
     with pytest.raises(ConfigFileNotFoundError, match=message):
         Config.fromfile(write(tmp_path, {"c.py": f"_base_ = {name!r}"}))
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_base_of_a_package_within_another_imports_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    boom = "raise SystemExit('imported')"
+    files = {
+        "c.py": "_base_ = 'outer_of_tests.inner::a.py'",
+        "site/outer_of_tests/__init__.py": boom,
+        "site/outer_of_tests/inner/__init__.py": boom,
+        "site/outer_of_tests/inner/.mim/configs/a.py": "a = 1",
+    }
+    assert Config.fromfile(write(tmp_path, files), trusted=trusted).a == 1
+    with pytest.raises(ConfigFileNotFoundError, match=r"'outer_of_tests\.gone', which is not"):
+        Config.fromfile(
+            write(tmp_path, {"c.py": "_base_ = 'outer_of_tests.gone::a.py'"}), trusted=trusted
+        )

@@ -40,14 +40,15 @@ def locate_base(name: Any, file: str, at: Origin) -> tuple[str, str | None]:
 
 
 def find_package(name: str) -> str | None:
-    """Return the folder of an installed package, without importing it."""
+    """Return the folder of an installed package, without importing it or what it is in."""
+    first, *rest = name.split(".")
     try:
-        spec = importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(first)
     except (ImportError, ValueError):
         return None
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    return next(iter(spec.submodule_search_locations))
+    roots = spec.submodule_search_locations if spec is not None else None
+    folders = [os.path.join(root, *rest) for root in roots or ()]
+    return next(filter(os.path.isdir, folders), None)
 
 
 def _in_package(package: str, name: str, at: Origin) -> str:
