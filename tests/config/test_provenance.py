@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import pickle
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,13 @@ def test_parts_know_where_they_are(cfg: Config) -> None:
     assert origin_of({"a": 1}, "a") is None
     assert path_of({}) is None
     assert Config({"a": 1}).provenance("a") == []
+
+
+def test_a_pickle_leaves_out_what_is_found_again(cfg: Config) -> None:
+    size = len(pickle.dumps(cfg))
+    place = cfg.provenance("model.depth")
+    assert len(pickle.dumps(cfg)) == size
+    assert pickle.loads(pickle.dumps(cfg)).provenance("model.depth") == place
 
 
 def test_a_file_that_has_changed_since(tmp_path: Path) -> None:

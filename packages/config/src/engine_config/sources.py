@@ -47,6 +47,9 @@ class Source:
         self.base_line = 1
         self._places: Place | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_places": None}  # they are found again when asked for
+
     @property
     def full_text(self) -> str:
         """The text of the bases and of the file, each below its name."""
