@@ -257,6 +257,15 @@ def test_records_are_what_went_in(values: list[Any]) -> None:
     assert [records[-i - 1] for i in range(len(values))] == values[::-1]
 
 
+def test_many_records_and_one_among_them_that_does_not_pickle() -> None:
+    values: list[Any] = [{"number": n, "text": "x" * (n % 7)} for n in range(10_000)]
+    records = Records.of(values)
+    assert [records[i] for i in range(len(values))] == values
+    values[8_765] = lambda: 1
+    with pytest.raises(TypeError, match="entry 8765 cannot be pickled"):
+        Records.of(values)
+
+
 @given(st.lists(st.integers(), min_size=1, max_size=9), st.data())
 def test_taken_records(values: list[int], data: st.DataObject) -> None:
     indices = data.draw(st.lists(st.integers(-len(values), len(values) - 1)))
