@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_config.fileio import put_text
+from engine_config.fileio import put, put_text
 from engine_dataset import BaseDataset
 from engine_dataset.formats import AnnotationError, read_file
 
@@ -66,7 +66,10 @@ def write(path: Path) -> None:
 def test_every_format_holds_the_entries(tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"annotations.{ending}"
     write(file)
-    assert infos(file, trusted=ending == "pkl") == ENTRIES
+    elsewhere = f"memory://dataset/{file.name}"
+    put(file.read_bytes(), elsewhere)
+    for place in (str(file), file.as_uri(), elsewhere):
+        assert infos(place, trusted=ending == "pkl") == ENTRIES
 
 
 def test_from_any_uri() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,14 @@ def test_two_ranks_give_what_one_gives(pool2: ProcessPool, size: int, batch_size
     expected = evaluate(size, batch_size, metrics)
     for found in pool2.run(evaluate, size, batch_size, metrics):
         same(found, expected)
+
+
+def test_every_way_to_gather(pool2: ProcessPool, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    for metric in (Count(collect_dir=str(folder)), Count(collect_device="gpu")):
+        expected = evaluate(7, 3, [Count()])
+        assert pool2.run(evaluate, 7, 3, [metric]) == [expected] * 2
+    assert not folder.exists()
 
 
 def test_four_ranks_and_fewer_samples(pool4: ProcessPool) -> None:
