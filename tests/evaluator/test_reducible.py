@@ -148,6 +148,7 @@ def test_a_mapping_must_tell_how_many() -> None:
         Batch({"loss": torch.tensor(1.0)})
     assert len(Batch({"loss": torch.tensor(1.0)}, {"inputs": torch.ones(4, 2)})) == 4
     assert len(Batch({"loss": torch.tensor(1.0)}, (torch.ones(4, 2), torch.ones(4)))) == 4
+    assert len(Batch({"loss": torch.tensor(1.0)}, torch.ones(4, 2))) == 4
 
 
 def test_batch_answers_what_it_has() -> None:

@@ -184,7 +184,9 @@ def _first_dimension(samples: Mapping[str, Any], data_batch: Any) -> int:
             "sample, or one value without a dimension for all of them"
         )
     others = data_batch.values() if isinstance(data_batch, Mapping) else data_batch
-    for count in (*counts.values(), *map(_count, others if isinstance(others, Iterable) else ())):
+    if hasattr(others, "shape") or not isinstance(others, Iterable):  # a tensor is one column
+        others = [others]
+    for count in (*counts.values(), *map(_count, others)):
         if count is not None:
             return count
     raise ValueError(
