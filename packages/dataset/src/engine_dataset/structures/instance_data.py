@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence, Sized
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -39,10 +39,17 @@ class InstanceData(BaseDataElement):
     ['cat', 'dog', 'owl']
     """
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("_metainfo_fields", "_data_fields"):
+    def set_field(
+        self,
+        value: Any,
+        name: str,
+        dtype: type | tuple[type, ...] | None = None,
+        field_type: Literal["metainfo", "data"] = "data",
+    ) -> None:
+        """Set one field, of as many entries as the others have if it is data."""
+        if field_type == "data":
             self._require_length(name, value)
-        super().__setattr__(name, value)
+        super().set_field(value, name, dtype, field_type)
 
     def _require_length(self, name: str, value: Any) -> None:
         if not isinstance(value, Sized) or getattr(value, "shape", None) == ():
@@ -50,7 +57,9 @@ class InstanceData(BaseDataElement):
                 f"{name} should have one entry an instance, got {type(value).__name__} {value!r:.40}, "
                 "which has no length; facts that are not per instance go into metainfo"
             )
-        others = [field for field in self._data_fields if field != name]
+        # a property has its value in a field of its name with an underscore
+        own = (name, f"_{name}")
+        others = [f for f in self._data_fields if f in self.__dict__ and f not in own]
         if others and len(value) != len(getattr(self, others[0])):
             raise ValueError(
                 f"{name} has {len(value)} entries, but {others[0]} has "
