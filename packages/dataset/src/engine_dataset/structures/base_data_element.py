@@ -116,6 +116,7 @@ class BaseDataElement:
             raise TypeError(f"{name} should be of type {dtype}, got {type(value).__name__}")
         mine, other, what = self._metainfo_fields, self._data_fields, "data"
         if field_type == "data":
+            self._require_fit(name, value)
             mine, other, what = other, mine, "metainfo"
         if name in other:
             raise AttributeError(
@@ -124,6 +125,9 @@ class BaseDataElement:
             )
         mine.add(name)
         object.__setattr__(self, name, value)
+
+    def _require_fit(self, name: str, value: Any) -> None:
+        """Raise where a value does not fit the other fields; for subclasses."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _OWN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence, Sized
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,19 +39,7 @@ class InstanceData(BaseDataElement):
     ['cat', 'dog', 'owl']
     """
 
-    def set_field(
-        self,
-        value: Any,
-        name: str,
-        dtype: type | tuple[type, ...] | None = None,
-        field_type: Literal["metainfo", "data"] = "data",
-    ) -> None:
-        """Set one field, of as many entries as the others have if it is data."""
-        if field_type == "data":
-            self._require_length(name, value)
-        super().set_field(value, name, dtype, field_type)
-
-    def _require_length(self, name: str, value: Any) -> None:
+    def _require_fit(self, name: str, value: Any) -> None:
         if not isinstance(value, Sized) or getattr(value, "shape", None) == ():
             raise TypeError(
                 f"{name} should have one entry an instance, got {type(value).__name__} {value!r:.40}, "
