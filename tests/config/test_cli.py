@@ -84,6 +84,16 @@ def test_diff(configs: Path, capsys: Capture) -> None:
     assert capsys.readouterr().out == ""
 
 
+def test_diff_of_what_is_lazy_or_no_number(configs: Path, capsys: Capture) -> None:
+    text = "from absent_library import {0}\na = dict(type={0}, x=float('nan'))\n"
+    one, two = (write(configs, {f"{n}.py": text.format(n)}) for n in ("One", "Two"))
+    assert run("diff", one, one) == 0
+    assert run("diff", one, two) == 1
+    assert capsys.readouterr().out == (
+        f"~ a.type = absent_library.One ({one}:2) -> absent_library.Two ({two}:2)\n"
+    )
+
+
 @pytest.mark.parametrize("ending", ["py", "json", "yaml"])
 def test_convert(configs: Path, ending: str, capsys: Capture) -> None:
     new = configs / f"new.{ending}"

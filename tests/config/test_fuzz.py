@@ -100,4 +100,4 @@ def test_a_few_inputs_of_a_fuzzer(tmp_path: Path) -> None:
 @needs_atheris
 @pytest.mark.slow
 def test_many_inputs_of_a_fuzzer(tmp_path: Path) -> None:
-    fuzz(100_000, tmp_path)
+    fuzz(30_000, tmp_path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine_config.config import Config
+from engine_config.lazy_objects import LazyAttr, LazyObject
 from engine_config.merge import Path, dotted
 from engine_config.origins import Origin
 from engine_config.provenance import chain_of
@@ -25,10 +26,11 @@ class Difference:
 
     def __str__(self) -> str:
         if self.kind == "added":
-            return f"+ {self.key} = {self.new!r}{_at(self.new_origin)}"
+            return f"+ {self.key} = {_shown(self.new)}{_at(self.new_origin)}"
         if self.kind == "removed":
-            return f"- {self.key} = {self.old!r}{_at(self.old_origin)}"
-        old, new = f"{self.old!r}{_at(self.old_origin)}", f"{self.new!r}{_at(self.new_origin)}"
+            return f"- {self.key} = {_shown(self.old)}{_at(self.old_origin)}"
+        old = f"{_shown(self.old)}{_at(self.old_origin)}"
+        new = f"{_shown(self.new)}{_at(self.new_origin)}"
         return f"~ {self.key} = {old} -> {new}"
 
 
@@ -55,7 +57,8 @@ def _compare(one: Config, other: Config, old: Any, new: Any, path: Path) -> Iter
         a, b = dict(enumerate(old)), dict(enumerate(new))
         keys = range(max(len(old), len(new)))
     else:
-        if old != new or type(old) is not type(new):
+        both_nan = old != old and new != new
+        if type(old) is not type(new) or (old != new and not both_nan):
             places = _place(one, path), _place(other, path)
             yield Difference("changed", dotted(path), old, new, *places)
         return
@@ -72,6 +75,10 @@ def _compare(one: Config, other: Config, old: Any, new: Any, path: Path) -> Iter
 def _place(cfg: Config, path: Path) -> Origin | None:
     chain = chain_of(cfg, path)
     return chain[-1] if chain else None
+
+
+def _shown(value: Any) -> str:
+    return value.dotpath if isinstance(value, LazyObject | LazyAttr) else repr(value)
 
 
 def _at(origin: Origin | None) -> str:
