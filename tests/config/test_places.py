@@ -6,6 +6,7 @@ In the texts here ``«name»`` marks a place; it is taken out before the text is
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,6 +59,12 @@ PYTHON = {
     "globals": "«a»globals()['a'] = dict(«a.b»b=1)\n",
     "appended": "a = [«a.0»1]\na.append(«a.1»dict(«a.1.k»k=2))\na.extend([«a.2»3])\na.insert(3, «a.3»4)\n",
     "updated": "a = dict(«a.b»b=1)\na.update(«a.c»c=2)\na.update({«a.d»'d': 3})\n",
+    "computed keys": "a = {}\nfor «i»i in range(2):\n    «a.k0»«a.k1»a[f'k{i}'] = i\n",
+    "an item of what is computed": "w = [dict(a=i) for i in range(2)]\n«w.0.b»w[0]['b'] = 5\nw[1].update(«w.1.c»c=1)\n",
+    "the branch that has run": "if 1 - 1:\n    y = 1\n    x = dict(a=2)\nelif 1:\n    «y»y = 2\n    x = dict(\n        «x.a»a=1)\nelse:\n    y = 3\n«z»z = 1\nif y == 1:\n    z = 2\n",
+    "a loop's end": "for i in [1]:\n    break\nelse:\n    a = 1\nfor i in []:\n    a = 2\nelse:\n    «a»a = 3\n",
+    "a walrus": "(«a»a := dict(«a.b»b=1))\n",
+    "appended to what is computed": "«a.0»«a.2»a = [dict(k=i) for i in range(2)]\na.append(3)\n",
     "a computed item": "«a»a = [dict(k=i) for i in range(2)]\n",
 }
 
@@ -65,6 +72,21 @@ PYTHON = {
 @pytest.mark.parametrize("text", PYTHON.values(), ids=PYTHON)
 def test_python(tmp_path: Path, text: str) -> None:
     check(tmp_path, {"c.py": text})
+
+
+def test_what_only_runs(tmp_path: Path) -> None:
+    text = "try:\n    a = 1\n    1 / 0\n    b = 1\nexcept ZeroDivisionError:\n    «b»b = 2\nfinally:\n    «c»c = 3\n"
+    text += "def f():\n    if True:\n        return 4\nwhile True:\n    «d»d = f()\n    break\n"
+    check(tmp_path, {"c.py": text}, [True])
+
+
+def test_what_a_debugger_traces_has_places_too(tmp_path: Path) -> None:
+    before = sys.gettrace()
+    sys.settrace(lambda *_: None)
+    try:
+        check(tmp_path, {"c.py": "if True:\n    «a»a = 1\n"}, [True])
+    finally:
+        sys.settrace(before)
 
 
 @pytest.mark.parametrize("text", PYTHON.values(), ids=PYTHON)

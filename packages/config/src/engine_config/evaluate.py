@@ -25,13 +25,17 @@ from engine_config.parsing import parse
 MAX_TEXT = 8_000_000
 
 
-def evaluate(text: str, file: str, scope: dict[str, Any]) -> dict[str, Any]:
+def evaluate(
+    text: str, file: str, scope: dict[str, Any], executed: set[int] | None = None
+) -> dict[str, Any]:
     """Interpret a config's text and return the names that it sets.
 
     Parameters
     ----------
     scope
         Names that the text may use from the start.
+    executed
+        Takes the lines of the statements that run.
 
     Raises
     ------
@@ -49,6 +53,7 @@ def evaluate(text: str, file: str, scope: dict[str, Any]) -> dict[str, Any]:
         )
     evaluator = _Statements(file, dict(scope))
     tree = parse(text, file)
+    evaluator.executed = set() if executed is None else executed
     evaluator.run(tree.body)
     if expanded_size(evaluator.names.values()) > MAX_ITEMS:
         raise ConfigLimitError(f"stands for more than {MAX_ITEMS} values", Origin(file, 1))
@@ -67,11 +72,14 @@ class _Continue(Exception):  # noqa: N818 - control flow
 class _Statements(Expressions):
     """Runs statements; one method for each kind that data may have."""
 
+    executed: set[int]
+
     def run(self, body: list[ast.stmt]) -> None:
         for statement in body:
             method = _STATEMENTS.get(type(statement))
             if method is None:
                 raise self.refuse(statement, f"a statement {type(statement).__name__}")
+            self.executed.add(statement.lineno)
             self.guarded(method, statement)
 
     def refuse_passing(self, tree: ast.Module) -> None:

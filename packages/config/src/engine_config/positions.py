@@ -10,6 +10,7 @@ from engine_config.parsing import is_globals, parse
 from engine_config.python_texts import is_read_base
 
 Spot = tuple[str, int, int]
+COMPUTED = object()  # stands for the keys that are computed, wherever these are set
 
 
 class Place:
@@ -33,7 +34,7 @@ class Place:
         for key in path:
             if place is None or place.children is None:
                 return None
-            place = place.children.get(key)
+            place = place.children.get(key) or place.children.get(COMPUTED)
         return place
 
 
@@ -56,7 +57,9 @@ def over(new: Place, old: Place | None) -> Place:
 Imports = Callable[[int, str], "dict[Any, Place]"]
 
 
-def python_places(text: str, file: str, base: Place, imports: Imports) -> dict[Any, Place]:
+def python_places(
+    text: str, file: str, base: Place, imports: Imports, executed: set[int] | None
+) -> dict[Any, Place]:
     """Return the place of every name that a Python config sets.
 
     Parameters
@@ -65,8 +68,11 @@ def python_places(text: str, file: str, base: Place, imports: Imports) -> dict[A
         The places of the merged bases: what ``_base_`` stands for.
     imports
         Gives the places of a base by the level and the module of its import.
+    executed
+        The lines that ran, where there are branches and it is known.
     """
     reader = _Reader(text, file, base, imports)
+    reader.executed = executed
     reader.run(parse(text, file).body)
     return reader.names
 
@@ -79,6 +85,7 @@ class _Reader:
         self.names: dict[Any, Place] = {}
         self.base = base
         self.imports = imports
+        self.executed: set[int] | None = None
         # A syntax tree counts the bytes of UTF-8.
         self.lines = [] if text.isascii() else [line.encode() for line in text.split("\n")]
 
@@ -91,7 +98,7 @@ class _Reader:
     # --------------------------------------------------------------------- statements
 
     def run(self, body: list[ast.stmt]) -> None:
-        for node in body:
+        for node in filter(self.has_run, body):
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     self.assign(target, node.value)
@@ -100,12 +107,31 @@ class _Reader:
             elif isinstance(node, ast.AugAssign):
                 sum_ = ast.BinOp(node.target, node.op, node.value)
                 self.assign(node.target, ast.copy_location(sum_, node))
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.NamedExpr):
+                self.assign(node.value.target, node.value.value)
             elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
                 self.called(node.value)
             elif is_read_base(node):
                 self.read_bases(getattr(node, "body", []))
-            elif isinstance(node, ast.If | ast.For | ast.With | ast.Try):
-                self.run(node.body)
+            else:
+                self.run_within(node)
+
+    def has_run(self, node: ast.stmt) -> bool:
+        lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        return self.executed is None or not self.executed.isdisjoint(lines)
+
+    def run_within(self, node: ast.stmt) -> None:
+        """Follow what stands within a statement, as far as it has run."""
+        if isinstance(node, ast.For):
+            self.assign(node.target, ast.copy_location(ast.Constant(None), node.target))
+        if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try):
+            self.run(node.body)
+        if self.executed is None:
+            return  # what else stands there may not have run
+        for handler in getattr(node, "handlers", ()):
+            self.run(handler.body)
+        for name in ("orelse", "finalbody"):
+            self.run(getattr(node, name, []))
 
     def read_bases(self, body: list[ast.stmt]) -> None:
         for node in body:
@@ -130,7 +156,7 @@ class _Reader:
             if isinstance(target, ast.Subscript) and is_globals(target.value):
                 self.set(self.names, _constant(target.slice), place)
                 return
-            holder = self.resolve(target.value)
+            holder = self.resolve(target.value, make=True)
             key = target.attr if isinstance(target, ast.Attribute) else _constant(target.slice)
             if holder is not None:
                 if holder.children is None:
@@ -148,11 +174,12 @@ class _Reader:
         """Follow ``x.update(…)``, ``x.append(…)`` and their like."""
         if not isinstance(call.func, ast.Attribute):
             return
-        holder = self.resolve(call.func.value)
-        if holder is None:
-            return
+        updates = call.func.attr in ("update", "merge")
+        holder = self.resolve(call.func.value, make=updates)
+        if holder is None or (holder.children is None and not updates):
+            return  # how many items there are is not known
         children = holder.children if holder.children is not None else {}
-        if call.func.attr in ("update", "merge"):
+        if updates:
             for key, place in (self.children(_as_dict(call)) or {}).items():
                 children[key] = over(place, children.get(key))
         elif call.func.attr == "append" and call.args:
@@ -235,23 +262,30 @@ class _Reader:
             return self.children(call.args[0])  # list(x), deepcopy(x)
         return None
 
-    def resolve(self, node: ast.expr) -> Place | None:
-        """Return the place that a name, an attribute or an item stands for."""
+    def resolve(self, node: ast.expr, make: bool = False) -> Place | None:
+        """Return the place that a name, an attribute or an item stands for.
+
+        One within what is computed is made, if asked for: something is to be set in it.
+        """
         if isinstance(node, ast.Name):
             return self.base if node.id == "_base_" else self.names.get(node.id)
         if isinstance(node, ast.Attribute | ast.Subscript):
-            holder = self.resolve(node.value)
+            holder = self.resolve(node.value, make)
             key = node.attr if isinstance(node, ast.Attribute) else _constant(node.slice)
-            return None if holder is None else holder.find([key])
+            if holder is None or not make:
+                return None if holder is None else holder.find([key])
+            if holder.children is None:
+                holder.children = {}
+            return holder.children.setdefault(key, Place(holder.spots))
         return None
 
 
 def _constant(node: ast.expr) -> Any:
-    """Return a key that stands in the text; keys that are computed are not known."""
+    """Return a key that stands in the text, ``COMPUTED`` for one that does not."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
         value = node.operand.value
         return -value if isinstance(value, int | float) else value
-    return node.value if isinstance(node, ast.Constant) else None
+    return node.value if isinstance(node, ast.Constant) else COMPUTED
 
 
 def _as_dict(call: ast.Call) -> ast.expr:

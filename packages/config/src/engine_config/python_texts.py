@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from types import FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 from engine_config.errors import ConfigError, ConfigExecutionError, ConfigStyleError
@@ -22,6 +22,7 @@ _OUTLINE = (
     r"|with[ \t]+read_base\(\)[^\n]*(?:\n(?:[ \t]+[^\n]*|(?=\n)))*)"
 )
 _INDENTED_IMPORT = re.compile(r"^[ \t]+(?:from|import|with)\b", re.MULTILINE)
+_BRANCH = re.compile(r"^[ \t]*(?:if|for|while|try)\b", re.MULTILINE)
 _BASE = re.compile(r"^_base_[ \t]*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
 
 
@@ -193,8 +194,24 @@ def _statement_end(text: str, begin: int) -> int:
     return len(text)
 
 
-def run(text: str, file: str, scope: dict[str, Any]) -> None:
-    """Compile and run a config's text in a scope.
+class _Lines:
+    """Notes the lines of one code that run."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        self.executed: set[int] = set()
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> _Lines | None:
+        if frame.f_code is not self.code:
+            return None
+        self.executed.add(frame.f_lineno)
+        return self
+
+
+def run(text: str, file: str, scope: dict[str, Any]) -> set[int] | None:
+    """Compile and run a config's text in a scope; return the lines that ran if it has branches.
+
+    They are not known where the program is itself traced, by a debugger for one.
 
     Raises
     ------
@@ -208,7 +225,11 @@ def run(text: str, file: str, scope: dict[str, Any]) -> None:
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         parse(text, file)  # raises what is ours, with the place
         raise ConfigExecutionError("cannot be compiled", Origin(file, 1)) from None
+    before = sys.gettrace()
+    trace = _Lines(code) if _BRANCH.search(text) and isinstance(before, _Lines | None) else None
     try:
+        if trace is not None:
+            sys.settrace(trace)
         exec(code, scope)
     except ConfigError as error:
         error.origin = error.origin or Origin(file, _line(error, file))
@@ -216,6 +237,10 @@ def run(text: str, file: str, scope: dict[str, Any]) -> None:
     except (Exception, SystemExit) as error:
         at = Origin(file, _line(error, file))
         raise ConfigExecutionError(f"{type(error).__name__}: {error}", at) from error
+    finally:
+        if trace is not None:
+            sys.settrace(before)
+    return None if trace is None else trace.executed
 
 
 def _line(error: BaseException, file: str) -> int:

@@ -45,6 +45,7 @@ class Source:
         self.values: dict[Any, Any] = {}
         self.environment: dict[str, str] = {}
         self.base_line = 1
+        self.executed: set[int] | None = None
         self._places: Place | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -72,7 +73,8 @@ class Source:
         try:
             if self.kind in ("python", "lazy"):
                 text = self.text if self.kind == "lazy" else with_base_names(self.text)
-                return Place((), python_places(text, self.file, below, self._imported_places))
+                found = python_places(text, self.file, below, self._imported_places, self.executed)
+                return Place((), found)
             return Place((), data_places(self.text, self.file, self.kind))
         except (ConfigSyntaxError, ValueError, RecursionError):
             return Place((), {})  # the places are a help; without them the values still stand
@@ -184,9 +186,10 @@ class Reader(NamedTuple):
         source.environment.update(holes.environment)
         given = scope.get("_base_")
         if source.trusted:
-            run(text, source.file, scope)
+            source.executed = run(text, source.file, scope)
         else:
-            scope = evaluate(text, source.file, scope)
+            source.executed = set()
+            scope = evaluate(text, source.file, scope, source.executed)
         if scope.get("_base_") is not given:
             raise ConfigInheritanceError(
                 "_base_ is set within another statement or twice; write one `_base_ = …` that "
@@ -216,7 +219,7 @@ class Reader(NamedTuple):
             "__builtins__": Importer(source.file, read).scope(),
             "__file__": source.file,
         }
-        run(source.text, source.file, scope)
+        source.executed = run(source.text, source.file, scope)
         for inner in source.imports.values():
             source.imported.update(inner.imported)
         for name in hidden.keys() & scope.keys():
