@@ -120,6 +120,30 @@ def test_convert_to_the_new_style(configs: Path, capsys: Capture) -> None:
     assert run("convert", old, "-", "--lazy", "absent_library") == 2
 
 
+def test_convert_imports_what_is_there(
+    configs: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(configs / "site")
+    text = "a = [dict(type=t) for t in ('zoo_of_types.Net', 'nn.Conv', 'zoo_of_types.boom.X', 'json.dumps')]"
+    files = {
+        "old.py": text,
+        "site/zoo_of_types/__init__.py": "",
+        "site/zoo_of_types/nets.py": "class Net: ...",
+        "site/zoo_of_types/boom.py": "raise RuntimeError",
+    }
+    old = write(configs, files)
+    assert run("convert", old, "-", "--lazy", "zoo_of_types.nets") == 0
+    out = capsys.readouterr().out
+    assert "from zoo_of_types.nets import Net\n" in out
+    assert "type='nn.Conv'" in out
+    assert "type='zoo_of_types.boom.X'" in out
+    assert "from json import dumps\n" in out
+    assert run("convert", old, "-", "--untrusted", "--lazy", "zoo_of_types.nets") == 0
+    out = capsys.readouterr().out
+    assert "from zoo_of_types.nets import Net\n" in out
+    assert "type='json.dumps'" in out
+
+
 def test_check(configs: Path, capsys: Capture) -> None:
     write(configs, {"sub/d.yaml": "a: 1", ".hidden/x.py": "(", "__pycache__/y.py": "("})
     write(configs, {"sub/notes.txt": "("})
