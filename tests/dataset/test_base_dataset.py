@@ -171,6 +171,17 @@ def test_an_entry_that_cannot_be_pickled_is_named() -> None:
     assert own(serialize_data=False)[3]["f"]() == 1
 
 
+def test_a_subclass_may_set_all_itself(tmp_path: Path) -> None:
+    class Own(BaseDataset):
+        def __init__(self, ann_file: str) -> None:
+            self.ann_file, self.data_root, self.data_prefix = ann_file, "", {}
+            self._metainfo, self._indices, self.serialize_data = {}, None, True
+            self.pipeline, self.test_mode, self.max_refetch = dict, False, 10
+            self.full_init()
+
+    assert Own(write(tmp_path / "a.json", ENTRIES))[2]["label"] == 2
+
+
 def test_filter_and_indices() -> None:
     assert numbers(Filtered(filter_cfg={"least": 3})) == [3, 4]
     assert numbers(Filtered(range(9), filter_cfg={"least": 3}, indices=2)) == [3, 4]

@@ -82,9 +82,12 @@ def test_arrays_in_metainfo_are_compared(one: int) -> None:
 
 def test_where_a_sample_comes_from() -> None:
     # what subclasses of MMEngine's datasets call
-    assert ConcatDataset([Numbers(range(3)), Numbers()])._get_ori_dataset_idx(4) == (1, 1)
-    assert RepeatDataset(Numbers(range(3)), 2)._get_ori_dataset_idx(4) == 1
-    assert ClassBalancedDataset(Numbers(range(3)), 1e-9)._get_ori_dataset_idx(2) == 2
+    for lazy in (False, True):
+        both = ConcatDataset([Numbers(range(3)), Numbers()], lazy_init=lazy)
+        assert both._get_ori_dataset_idx(4) == (1, 1)
+        assert RepeatDataset(Numbers(range(3)), 2, lazy_init=lazy)._get_ori_dataset_idx(4) == 1
+        balanced = ClassBalancedDataset(Numbers(range(3)), 1e-9, lazy_init=lazy)
+        assert balanced._get_ori_dataset_idx(2) == 2
 
 
 def test_what_is_no_dataset_is_refused() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from engine_evaluator import BaseMetric
+from engine_evaluator import metric as metrics
 from engine_evaluator.metric import to_cpu
 from tests.evaluator.samples import Count
 
@@ -109,3 +110,4 @@ def test_to_cpu_keeps_the_form() -> None:
     assert isinstance(found["b"], Pair)
     assert found["a"][1][1] == 1
     assert found["a"][0] is tensor
+    assert metrics._to_cpu is to_cpu  # what metrics written for MMEngine import

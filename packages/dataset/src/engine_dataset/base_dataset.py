@@ -68,6 +68,7 @@ class BaseDataset(Dataset[Any]):
 
     METAINFO: dict[str, Any] = {}  # noqa: RUF012  # subclasses assign plain dicts
     _fully_initialized: bool = False
+    trusted: bool = False  # for subclasses that do not call __init__, of which there are some
 
     def __init__(
         self,

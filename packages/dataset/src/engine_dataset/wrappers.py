@@ -191,6 +191,7 @@ class ConcatDataset(DatasetWrapper, TorchConcatDataset[Any]):
         number, inside = self._get_ori_dataset_idx(idx)
         return self.datasets[number], inside
 
+    @force_full_init
     def _get_ori_dataset_idx(self, idx: int) -> tuple[int, int]:
         """Return a dataset's number and the sample's in it; subclasses elsewhere call this."""
         number = bisect_right(self.cumulative_sizes, idx)
@@ -231,6 +232,7 @@ class RepeatDataset(DatasetWrapper):
     def _locate(self, idx: int) -> tuple[Any, int]:
         return self.dataset, self._get_ori_dataset_idx(idx)
 
+    @force_full_init
     def _get_ori_dataset_idx(self, idx: int) -> int:
         """Return the sample's number in the dataset inside; subclasses elsewhere call this."""
         return idx % self._ori_len
@@ -284,6 +286,7 @@ class ClassBalancedDataset(DatasetWrapper):
     def _locate(self, idx: int) -> tuple[Any, int]:
         return self.dataset, self._get_ori_dataset_idx(idx)
 
+    @force_full_init
     def _get_ori_dataset_idx(self, idx: int) -> int:
         """Return the sample's number in the dataset inside; subclasses elsewhere call this."""
         return self.repeat_indices[idx]

@@ -201,3 +201,6 @@ def mapped(data: Any, change: Callable[[Any], Any]) -> Any:
 def to_cpu(data: Any) -> Any:
     """Copy to the CPU everything in nested lists, tuples and dicts that has a ``cpu`` method."""
     return mapped(data, lambda v: v.cpu() if callable(getattr(v, "cpu", None)) else v)
+
+
+_to_cpu = to_cpu  # the name by which metrics written for MMEngine import it
