@@ -152,3 +152,13 @@ def test_what_does_not_join() -> None:
         InstanceData.cat([InstanceData(a=[1]), InstanceData(a=[1], b=[2])])
     with pytest.raises(TypeError, match="a is a range, which is no tensor"):
         InstanceData.cat([InstanceData(a=range(2))] * 2)
+
+
+def test_the_field_that_fails_is_named() -> None:
+    shapes = [InstanceData(boxes=torch.ones(1, n)) for n in (3, 4)]
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match") as caught:
+        InstanceData.cat(shapes)
+    assert caught.value.__notes__ == ["in field 'boxes'"]
+    with pytest.raises(TypeError, match="slice") as taken:
+        InstanceData(table={"x": 1})[0]
+    assert taken.value.__notes__ == ["in field 'table'"]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from engine_registry.places import add_note
+
 from .base_data_element import BaseDataElement
 
 Index = (
@@ -74,7 +76,11 @@ class InstanceData(BaseDataElement):
         index = self._normalised(item)
         made = self.__class__(metainfo=self.metainfo)
         for name, value in self.items():
-            setattr(made, name, _taken(value, index))
+            try:
+                setattr(made, name, _taken(value, index))
+            except Exception as error:  # fields may be of any class
+                add_note(error, f"in field {name!r}")
+                raise
         return made
 
     def _normalised(self, item: Any) -> slice | torch.Tensor:
@@ -134,7 +140,11 @@ class InstanceData(BaseDataElement):
             raise ValueError(f"not every InstanceData to concatenate has {sorted(differing)}")
         made = first.__class__(metainfo=first.metainfo)
         for name in first.keys():  # noqa: SIM118  # iterating gives the items
-            setattr(made, name, _joined(name, [item[name] for item in instances_list]))
+            try:
+                setattr(made, name, _joined(name, [item[name] for item in instances_list]))
+            except Exception as error:  # fields may be of any class
+                add_note(error, f"in field {name!r}")
+                raise
         return made
 
 
