@@ -44,7 +44,8 @@ class ConfigDict(Marked):
             if arg:
                 for key, value in _items(arg) if isinstance(arg, dict) else _pairs(arg):
                     _set(self, key, value if type(value) in ATOMS else hook(value))
-                inherit_mark(arg, self)
+                if type(arg) is not dict:
+                    inherit_mark(arg, self)
         for key, value in kwargs.items():
             _set(self, key, hook(value))
 
