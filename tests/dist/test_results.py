@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine_dist as dist
-from engine_dist.framing import as_tensor, pack, unpack
+from engine_dist.framing import as_tensor, dump, pack, unpack
 from engine_dist.shared_folder import _make_folder
 from engine_dist.testing import ProcessPool, RankError
 
@@ -85,16 +87,40 @@ def test_large_items_are_streamed(pool2: ProcessPool) -> None:
     assert pool2.run(large) == [True, True]
 
 
-def unpicklable() -> None:
-    dist.collect_results([threading.Lock()] if dist.get_rank() == 1 else [1], 2)
+def unpicklable(folder: str | None) -> None:
+    results: list[Any] = [threading.Lock()] if dist.get_rank() == 1 else [1]
+    dist.collect_results(results, 2, tmpdir=folder)
 
 
-def test_what_cannot_be_sent_is_told_everywhere(pool2: ProcessPool) -> None:
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_cannot_be_sent_is_told_everywhere(
+    pool2: ProcessPool, tmp_path: Path, folder: bool
+) -> None:
     with pytest.raises(RankError) as caught:
-        pool2.run(unpicklable, timeout=20)
+        pool2.run(unpicklable, str(tmp_path / "new") if folder else None, timeout=20)
+    assert not list(tmp_path.iterdir())
     assert "results could not be collected: rank 1: TypeError" in caught.value.failures[0]
     assert "cannot pickle" in caught.value.failures[1]
     assert pool2.run(dist.get_world_size) == [2, 2]
+
+
+def test_a_folder_that_cannot_be_made_is_told_everywhere(
+    pool2: ProcessPool, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RankError) as caught:
+        pool2.run(unpicklable, str(tmp_path / "file"), timeout=20)
+    assert all("FileExistsError" in text for text in caught.value.failures.values())
+
+
+def test_a_part_of_a_tensor_is_written_without_the_rest() -> None:
+    whole, stream = torch.arange(1_000_000).view(1000, 1000), io.BytesIO()
+    dump([whole[3], "a"], stream)
+    assert len(stream.getvalue()) < 10_000
+    row, word = pickle.loads(stream.getvalue())
+    assert torch.equal(row, whole[3])
+    assert word == "a"
+    row[0] = 1  # it may be written to
 
 
 def test_another_device() -> None:

@@ -158,9 +158,14 @@ class Unsendable(Count):
         self.results += [(lambda: 1) if mine else 1 for _ in data_samples]
 
 
-def test_results_that_cannot_be_sent_end_all_ranks(pool4: ProcessPool) -> None:
+@pytest.mark.parametrize("folder", [False, True])
+def test_results_that_cannot_be_sent_end_all_ranks(
+    pool4: ProcessPool, tmp_path: Path, folder: bool
+) -> None:
+    metric = Unsendable(1)
+    metric.collect_dir = str(tmp_path) if folder else None
     with pytest.raises(RankError) as caught:
-        pool4.run(evaluate, 9, 2, [Unsendable(1)], timeout=20.0)
+        pool4.run(evaluate, 9, 2, [metric], timeout=20.0)
     reason = "results could not be collected: rank 1: "
     assert "pickle" in caught.value.failures[1]
     assert reason in caught.value.failures[0]

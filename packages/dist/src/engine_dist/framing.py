@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -31,6 +31,11 @@ def _rebuild(flat: np.ndarray[Any, Any], dtype: torch.dtype, shape: tuple[int, .
     # a small array comes as bytes of the pickle, which may not be written to
     writable = flat if flat.flags.writeable else flat.copy()
     return torch.from_numpy(writable).view(dtype).view(shape)
+
+
+def dump(items: list[Any], file: BinaryIO) -> None:
+    """Pickle the items to a file, a part of a tensor without the rest of it."""
+    _Pickler(file, protocol=5).dump(items)
 
 
 def pack(items: list[Any]) -> tuple[bytes, list[memoryview]]:

@@ -53,7 +53,7 @@ def collect_results(
     NotImplementedError
         If the device is none of these.
     RuntimeError
-        On the main process, if another's results could not be pickled.
+        On the main process, if another's results could not be pickled or written.
     """
     if device not in _DEVICES:
         raise NotImplementedError(f"device must be one of {', '.join(_DEVICES)}, got {device!r}")

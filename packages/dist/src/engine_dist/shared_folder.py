@@ -7,10 +7,12 @@ import pickle
 import shutil
 import socket
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from engine_dist.framing import dump
 from engine_dist.object_collectives import broadcast_object_list
 from engine_dist.ranks import barrier
 
@@ -24,17 +26,18 @@ def collect_in_folder(
     """Write this rank's results, and on rank 0 read everyone's; all the files are removed.
 
     Each call has a folder of its own within ``tmpdir``, so jobs do not meet.  What a job that
-    was killed left behind on this host, the next call removes.
+    was killed left behind on this host, the next call removes.  A rank that cannot write its
+    results raises its own error, rank 0 one that says so, and no other waits for them.
     """
     base = Path(tmpdir)
-    made = [_make_folder(base)] if rank == 0 else [None]
-    broadcast_object_list(made)
-    folder = Path(str(made[0]))
+    folder = _agree_on_folder(base, rank)
     try:
-        with open(folder / f"part_{rank}.pkl", "wb") as file:
-            pickle.dump(results, file, protocol=5)
+        if rank != 0:
+            with _noting_failure(folder, rank):
+                _write(folder, rank, results)
+            return None
         barrier()
-        return [_read(folder, r) for r in range(world_size)] if rank == 0 else None
+        return [results, *_read_all(folder, range(1, world_size))]
     finally:
         if rank == 0:
             shutil.rmtree(folder, ignore_errors=True)
@@ -42,10 +45,48 @@ def collect_in_folder(
                 base.rmdir()  # if nothing else is in it
 
 
-def _read(folder: Path, rank: int) -> list[Any]:
-    with open(folder / f"part_{rank}.pkl", "rb") as file:
-        part: list[Any] = pickle.load(file)  # of this job: the folder is its user's alone
-    return part
+def _agree_on_folder(base: Path, rank: int) -> Path:
+    made: list[Any] = [None]
+    if rank == 0:
+        try:
+            made = [_make_folder(base)]
+        except OSError as error:
+            made = [error]
+    broadcast_object_list(made)
+    if isinstance(made[0], OSError):
+        raise made[0]
+    return Path(made[0])
+
+
+def _write(folder: Path, rank: int, results: list[Any]) -> None:
+    with open(folder / f"part_{rank}.pkl", "wb") as file:
+        dump(results, file)
+
+
+@contextmanager
+def _noting_failure(folder: Path, rank: int) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        with suppress(OSError):
+            text = f"{type(error).__name__}: {error}"
+            (folder / f"failed_{rank}").write_text(text, encoding="utf-8")
+        raise
+    finally:
+        barrier()
+
+
+def _read_all(folder: Path, ranks: Iterable[int]) -> list[list[Any]]:
+    parts, failures = [], []
+    for rank in ranks:
+        try:
+            failures.append(f"rank {rank}: {(folder / f'failed_{rank}').read_text('utf-8')}")
+        except FileNotFoundError:
+            with open(folder / f"part_{rank}.pkl", "rb") as file:
+                parts.append(pickle.load(file))  # of this job: the folder is its user's alone
+    if failures:
+        raise RuntimeError(f"results could not be collected: {'; '.join(failures)}")
+    return parts
 
 
 def _make_folder(base: Path) -> str:

@@ -138,7 +138,7 @@ class BaseMetric(ABC):
         except Exception as error:
             # of results that do not pickle the ranks tell each other, and are in step after it
             told = isinstance(error, RuntimeError) or not is_main_process()
-            if self.collect_dir is not None or not told:
+            if not told:
                 raise
             return None, error
 
