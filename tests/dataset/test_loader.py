@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from itertools import chain
@@ -21,6 +22,7 @@ from engine_dataset import (
     get_loader_state,
     set_loader_state,
 )
+from engine_dist.testing import ProcessPool
 from tests.dataset.samples import SIZE, Draw, Numbers, config, numbers
 
 
@@ -59,11 +61,7 @@ def test_a_configuration_is_not_changed_and_used_twice() -> None:
 
 
 def test_batch_sampler() -> None:
-    cfg = config(batch_sampler={"type": "BatchSampler", "drop_last": True})
-    from engine_registry import DATA_SAMPLERS
-
-    if DATA_SAMPLERS.get("BatchSampler") is None:
-        cfg["batch_sampler"]["type"] = torch.utils.data.BatchSampler
+    cfg = config(batch_sampler={"type": BatchSampler, "drop_last": True})
     loader = build_dataloader(cfg, seed=0)
     assert [len(batch["number"]) for batch in loader] == [3, 3, 3, 3]
     state = get_loader_state(loader, consumed=2)
@@ -173,6 +171,35 @@ class Killed:
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         os.kill(os.getpid(), signal.SIGKILL)
         return sample
+
+
+class Collecting(Numbers):
+    """Collects garbage for every sample."""
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        gc.collect()
+        return super().get_data_info(idx)
+
+
+def with_garbage() -> list[int]:
+    """Load while a process group that is gone waits to be collected, which only its maker can."""
+    gc.disable()
+    group = torch.distributed.new_group([0, 1])
+    torch.distributed.barrier(group=group)
+    torch.distributed.destroy_process_group(group)
+    cycle: list[Any] = [group]
+    cycle.append(cycle)
+    del group, cycle
+    try:
+        return numbers(build_dataloader(config(dataset=Collecting(), num_workers=1)))
+    finally:
+        gc.enable()
+        gc.collect()
+
+
+def test_workers_leave_the_garbage_of_their_parent_alone(pool2: ProcessPool) -> None:
+    one, other = pool2.run(with_garbage)
+    assert {*one, *other} == set(range(5))
 
 
 @pytest.mark.parametrize("seed", [None, 1])

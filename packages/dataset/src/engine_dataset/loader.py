@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
+from multiprocessing.util import register_after_fork
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -59,6 +61,7 @@ class Loader(DataLoader[Any]):
         super().__init__(dataset, **settings)
         self._seed = seed
         self._batches = num_batch_per_epoch
+        register_after_fork(self, _leave_garbage)
         self.renew()
 
     def renew(self) -> None:
@@ -98,6 +101,15 @@ class Loader(DataLoader[Any]):
             return min(self._batches, super().__len__())
         except TypeError:  # a stream of unknown length
             return self._batches
+
+
+def _leave_garbage(loader: Loader) -> None:
+    """Collect nothing in a forked process that was there before it.
+
+    Some of that cannot end where it did not begin: a process group that is gone ends the worker.
+    And what a collection touches is copied for each worker.
+    """
+    gc.freeze()
 
 
 def _telling_of_dead_workers(batches: Iterator[Any]) -> Iterator[Any]:
