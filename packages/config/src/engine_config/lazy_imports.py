@@ -32,14 +32,16 @@ def read_base() -> Iterator[None]:
 
 
 class _Names:
-    """What ``from … import …`` takes names from."""
+    """What ``from … import …`` takes names from: those that there are, or what ``get`` gives."""
 
-    def __init__(self, get: Callable[[str], Any], names: Sequence[str] = ()) -> None:
-        self.__dict__["_get"] = get
-        self.__dict__["__all__"] = list(names)
+    def __init__(self, get: Callable[[str], Any], known: Mapping[str, Any] | None = None) -> None:
+        names = self.__dict__
+        names.update(known or {})
+        names["__all__"] = [name for name in names if not name.startswith("__")]
+        names["__get__"] = get
 
     def __getattr__(self, name: str) -> Any:
-        return self.__dict__["_get"](name)
+        return self.__dict__["__get__"](name)
 
 
 class Importer:
@@ -112,13 +114,11 @@ class Importer:
         values = self._read(self._path(name, level, at), (level, name), at)
 
         def get(key: str) -> Any:
-            if key not in values:
-                raise ConfigKeyError(
-                    f"the base {'.' * level}{name} has no {key!r}; it has {sorted(values)}", at
-                )
-            return values[key]
+            raise ConfigKeyError(
+                f"the base {'.' * level}{name} has no {key!r}; it has {sorted(values)}", at
+            )
 
-        return _Names(get, [key for key in values if not key.startswith("__")])
+        return _Names(get, values)
 
     def _path(self, name: str, level: int, at: Origin) -> str:
         parts = name.split(".") if name else []
@@ -176,6 +176,8 @@ def imported_names(outline: list[ast.stmt], file: str) -> dict[str, set[tuple[st
 
 def comes_from(value: Any, module: str, name: str) -> bool:
     """Whether a value is what an import of a module, or of a name of it, has bound."""
+    if type(value) is LazyObject and name and value.module == module and value.imported == name:
+        return True
     dotted = f"{module}.{name}" if name else module
     if isinstance(value, LazyObject | LazyAttr):
         return value.dotpath == dotted

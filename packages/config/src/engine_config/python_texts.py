@@ -22,7 +22,6 @@ _OUTLINE = (
     r"|with[ \t]+read_base\(\)[^\n]*(?:\n(?:[ \t]+[^\n]*|(?=\n)))*)"
 )
 _INDENTED_IMPORT = re.compile(r"^[ \t]+(?:from|import|with)\b", re.MULTILINE)
-_BRANCH = re.compile(r"^[ \t]*(?:if|for|while|try)\b", re.MULTILINE)
 _BASE = re.compile(r"^_base_[ \t]*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
 
 
@@ -84,16 +83,21 @@ def _brief(text: str) -> ast.Module | None:
     end = 0
     for match in re.finditer(_OUTLINE, text):
         gap = text[end : match.start()]
-        if _INDENTED_IMPORT.search(gap):
+        if _has_indented_import(gap):
             return None
         parts += ["\n" * gap.count("\n"), match.group()]
         end = match.end()
-    if _INDENTED_IMPORT.search(text, end):
+    if _has_indented_import(text[end:]):
         return None
     try:
         return ast.parse("".join(parts))
     except (SyntaxError, ValueError):
         return None
+
+
+def _has_indented_import(text: str) -> bool:
+    words = "import" in text or "with" in text  # far faster to look for
+    return words and bool(_INDENTED_IMPORT.search(text))
 
 
 def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -194,6 +198,14 @@ def _statement_end(text: str, begin: int) -> int:
     return len(text)
 
 
+def _may_branch(text: str) -> bool:
+    """Whether a line may begin a statement of which not every part must run."""
+    return any(f"\n{word}" in text or text.startswith(word) for word in _BRANCHING)
+
+
+_BRANCHING = ("if", "for", "while", "try")
+
+
 class _Lines:
     """Notes the lines of one code that run."""
 
@@ -226,7 +238,7 @@ def run(text: str, file: str, scope: dict[str, Any]) -> set[int] | None:
         parse(text, file)  # raises what is ours, with the place
         raise ConfigExecutionError("cannot be compiled", Origin(file, 1)) from None
     before = sys.gettrace()
-    trace = _Lines(code) if _BRANCH.search(text) and isinstance(before, _Lines | None) else None
+    trace = _Lines(code) if _may_branch(text) and isinstance(before, _Lines | None) else None
     try:
         if trace is not None:
             sys.settrace(trace)
@@ -269,7 +281,11 @@ def lazy_values(scope: dict[str, Any]) -> dict[Any, Any]:
 
     Functions and classes that it defines are left out; those of a module are values.
     """
-    return {key: value for key, value in _named(scope) if not _is_defined_here(key, value)}
+    return {
+        key: value
+        for key, value in _named(scope)
+        if not isinstance(value, _DEFINED) or not _is_defined_here(key, value)
+    }
 
 
 def _named(scope: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
@@ -278,7 +294,10 @@ def _named(scope: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
             yield key, value
 
 
-def _is_defined_here(key: Any, value: Any) -> bool:
-    if isinstance(value, FunctionType) or (isinstance(value, type) and value.__name__ == key):
-        return not stands_at(value, value.__module__, value.__qualname__)
-    return False
+_DEFINED = (FunctionType, type)
+
+
+def _is_defined_here(key: Any, value: FunctionType | type) -> bool:
+    if isinstance(value, type) and value.__name__ != key:
+        return False
+    return not stands_at(value, value.__module__, value.__qualname__)

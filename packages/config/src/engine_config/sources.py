@@ -298,18 +298,28 @@ def settle(values: dict[Any, Any]) -> None:
     stack: list[Any] = [values]
     while stack:
         node = stack.pop()
-        put = list.__setitem__ if type(node) is list else dict.__setitem__
-        for key, item in enumerate(node) if type(node) is list else dict.items(node):
+        kept, apart = len(stack), True
+        for item in node if type(node) is list else dict.values(node):
             kind = type(item)
             if kind in ATOMS:
                 continue
-            if kind is ConfigDict or kind is list:
-                if id(item) not in seen:
-                    seen.add(id(item))
-                    stack.append(item)
-                    continue
-            elif kind is tuple and all(type(part) in ATOMS for part in item):
-                continue
+            if (kind is ConfigDict or kind is list) and id(item) not in seen:
+                seen.add(id(item))
+                stack.append(item)
+            elif kind is not tuple or not ATOMS.issuperset(map(type, item)):
+                apart = False
+        if not apart:
+            _copy_others(node, {id(item) for item in stack[kept:]})
+
+
+def _copy_others(node: Any, keep: set[int]) -> None:
+    """Put copies for the items of a dictionary or a list, but for the first of each to keep."""
+    is_list = type(node) is list
+    put = list.__setitem__ if is_list else dict.__setitem__
+    for key, item in enumerate(node) if is_list else dict.items(node):
+        if id(item) in keep:
+            keep.remove(id(item))
+        elif type(item) not in ATOMS:
             put(node, key, fresh(item))
 
 
@@ -350,8 +360,8 @@ def format_of(path: str) -> str:
 def read_text(path: str, at: Origin | None = None) -> str:
     """Return the text of a file, or say what hinders it."""
     try:
-        with open(path, "rb") as file:
-            text = file.read().decode("utf-8")
+        with open(path, "rb", buffering=0) as file:
+            text = file.readall().decode("utf-8")
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         return text.removeprefix("\ufeff")
