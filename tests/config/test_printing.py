@@ -207,3 +207,6 @@ def test_what_is_too_deep_to_print() -> None:
     dict.__setitem__(cfg._cfg_dict, "a", value)
     with pytest.raises(ConfigDumpError, match="nested too deep"):
         cfg.pretty_text  # noqa: B018 - raises
+    for kind in ("json", "yaml"):
+        with pytest.raises(ConfigDumpError, match=f"nested too deep to be {kind}"):
+            cfg.as_text(kind)

@@ -14,7 +14,7 @@ from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_re
 from engine_config.custom_imports import import_custom, import_overridden
 from engine_config.data_forms import data_text
 from engine_config.dotted_keys import item_of, known_keys
-from engine_config.errors import ConfigFormatError, ConfigKeyError
+from engine_config.errors import ConfigDumpError, ConfigFormatError, ConfigKeyError
 from engine_config.marks import Record, is_trusted
 from engine_config.merge import merge, nested
 from engine_config.origins import Origin
@@ -272,7 +272,10 @@ class Config(ConfigMapping):
         ConfigDumpError
             A value has no form in the format.
         """
-        return data_text(self.to_dict(), kind)
+        try:
+            return data_text(self.to_dict(), kind)
+        except RecursionError:
+            raise ConfigDumpError(f"the config is nested too deep to be {kind}") from None
 
     def merge_from_dict(self, options: dict[str, Any], allow_list_keys: bool = True) -> None:
         """Merge values in by dotted keys.
