@@ -95,6 +95,10 @@ def test_a_new_key_near_to_an_old_one_warns(caplog: pytest.LogCaptureFixture) ->
         apply_overrides(config(), ["nane=x"])
     assert "did you mean 'name'?" in caplog.text
     caplog.clear()
+    apply_overrides(config(), ["lr=0.O1"])
+    assert "lr=0.O1 puts a text over the number 0.1" in caplog.text
+    caplog.clear()
+    apply_overrides(config(), ["lr='auto'", "lr=None", "lr=2"])
     apply_overrides(Config({"a": 1}), ["b=1"])  # of single letters, each is one edit away
     assert caplog.text == ""
 

@@ -335,6 +335,10 @@ def _typed(item: str, old: Any, text: str) -> Any:
         raise ConfigOverrideError(
             f"cannot apply {item!r}: it replaces {old}, a bool; use true or false"
         )
+    if type(old) in (int, float) and isinstance(new, str) and text.strip()[:1] not in ("'", '"'):
+        logging.getLogger("engine.config").warning(
+            "%s puts a text over the number %r; in quotes it is taken without a word", item, old
+        )
     if type(old) is float and type(new) is int:
         return float(new)
     if isinstance(old, tuple) and isinstance(new, list):
