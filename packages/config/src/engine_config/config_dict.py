@@ -257,7 +257,9 @@ def _pairs(arg: Any) -> Iterable[tuple[Any, Any]]:
     return arg  # type: ignore[no-any-return]  # what dict() takes
 
 
-def _restore(kind: type[ConfigDict], values: dict[Any, Any], mark: Mark | None) -> ConfigDict:
+def _restore(
+    kind: type[ConfigDict], values: dict[Any, Any], mark: Mark | None = None
+) -> ConfigDict:
     node = kind()
     dict.update(node, values)
     if mark is not None:
