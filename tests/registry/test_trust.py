@@ -164,6 +164,11 @@ def test_a_dictionary_made_of_one_that_is_not_trusted_is_not(tmp_path: Path) -> 
             NETS.build(made)
 
 
+def test_defaults_that_are_not_trusted(tmp_path: Path) -> None:
+    with pytest.raises(RefusedNameError):
+        NETS.build({}, default_args=untrusted(tmp_path, type="os.getcwd"))
+
+
 def test_a_bare_name_calls_nothing_that_was_not_asked_for(tmp_path: Path) -> None:
     marker = tmp_path / "called"
     globals()["leave_a_mark"] = marker.touch

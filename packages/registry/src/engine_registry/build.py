@@ -61,9 +61,10 @@ def build_from_cfg(
             with untrusted():
                 return build_from_cfg(cfg, registry, default_args)
         args = plain(cfg, registry)
-    if default_args is not None:
-        args = with_defaults(args, default_args)
-    return make(args, registry, cfg)
+    if default_args is None:
+        return make(args, registry, cfg)
+    with guard(default_args):
+        return make(with_defaults(args, default_args), registry, cfg)
 
 
 def make(args: dict[str, Any], registry: Registry[Any], node: dict[str, Any]) -> Any:
@@ -212,7 +213,7 @@ def build_scheduler_from_cfg(
         If what cannot be converted is to be converted.
     """
     node = as_node(cfg)
-    with guard(node):
+    with guard(node), guard(default_args):
         args = with_defaults(plain(node, registry), default_args)
         if not args.pop("convert_to_iter_based", False):
             args.pop("epoch_length", None)

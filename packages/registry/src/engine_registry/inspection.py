@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine_config.late import Late
@@ -18,12 +17,10 @@ if TYPE_CHECKING:
     import inspect
     import json
     import logging
+    import pathlib
 else:
-    datetime, inspect, json, logging = (
-        Late("datetime"),
-        Late("inspect"),
-        Late("json"),
-        Late("logging"),
+    datetime, inspect, json, logging, pathlib = map(
+        Late, ("datetime", "inspect", "json", "logging", "pathlib")
     )
 
 
@@ -52,7 +49,7 @@ def traverse_registry_tree(registry: Registry[Any], verbose: bool = True) -> lis
 
 
 def count_registered_modules(
-    save_path: str | Path | None = None, verbose: bool = True
+    save_path: str | pathlib.Path | None = None, verbose: bool = True
 ) -> dict[str, Any]:
     """Return what all root registries and those below hold, by the registries' names.
 
@@ -73,7 +70,7 @@ def count_registered_modules(
         },
     }
     if save_path is not None:
-        file = Path(save_path) / "modules_statistic_results.json"
+        file = pathlib.Path(save_path) / "modules_statistic_results.json"
         file.write_text(json.dumps(result, indent=2), encoding="utf-8")
         logging.getLogger("engine.registry").info("written to %s", file)
     return result

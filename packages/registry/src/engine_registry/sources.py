@@ -8,8 +8,14 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine_config.late import Late
+
+if TYPE_CHECKING:
+    import pathlib
+else:
+    pathlib = Late("pathlib")
 
 # An error must not take seconds: no more files of a package are read than this.
 MOST_FILES = 1000
@@ -45,7 +51,7 @@ def find_definitions(name: str, modules: Iterable[str]) -> list[Definition]:
     return registering or found
 
 
-def _files(module: str) -> Iterator[tuple[str, Path]]:
+def _files(module: str) -> Iterator[tuple[str, pathlib.Path]]:
     base = _base(module)
     if base is None:
         return
@@ -57,7 +63,7 @@ def _files(module: str) -> Iterator[tuple[str, Path]]:
         yield module, base.with_suffix(".py")
 
 
-def _base(module: str) -> Path | None:
+def _base(module: str) -> pathlib.Path | None:
     """Return the folder, or the file without its suffix, that a module would be."""
     top, *rest = module.split(".")
     # A scope may come from data: no part of it may lead elsewhere, as "/etc" would.
@@ -70,12 +76,14 @@ def _base(module: str) -> Path | None:
     if spec is None or top in sys.stdlib_module_names:
         return None
     if spec.submodule_search_locations:
-        folders = [Path(folder).joinpath(*rest) for folder in spec.submodule_search_locations]
+        folders = [
+            pathlib.Path(folder).joinpath(*rest) for folder in spec.submodule_search_locations
+        ]
         return next((f for f in folders if f.is_dir() or f.with_suffix(".py").is_file()), None)
-    return Path(spec.origin).with_suffix("") if spec.origin and not rest else None
+    return pathlib.Path(spec.origin).with_suffix("") if spec.origin and not rest else None
 
 
-def _in_file(name: str, module: str, file: Path) -> Iterator[Definition]:
+def _in_file(name: str, module: str, file: pathlib.Path) -> Iterator[Definition]:
     try:
         text = file.read_text(encoding="utf-8") if file.stat().st_size < LARGEST_FILE else ""
         tree = ast.parse(text) if _mentions(text, name) else None
