@@ -70,7 +70,8 @@ def test_faults_are_told_one_a_line() -> None:
 def test_private_names_need_no_listing(tmp_path: Path) -> None:
     file = tmp_path / "__init__.py"
     file.write_text(
-        "from __future__ import annotations\nfrom . import hooks as _hooks\n_X = 1\n__all__ = []\n",
+        "from __future__ import annotations\nfrom . import hooks as _hooks\n_X = 1\n__all__ = []\n"
+        "TYPE_CHECKING = False\n",
         encoding="utf-8",
     )
     assert exports.faults(file) == []

@@ -10,6 +10,18 @@ import pytest
 from tests.workspace.blocked import run_blocked
 
 HEAVY = ["torch", "numpy"]
+# Most of what an import could cost; a config that is only handed on needs none of it.
+DEAR = {
+    "argparse",
+    "ast",
+    "contextlib",
+    "dataclasses",
+    "inspect",
+    "logging",
+    "re",
+    "typing",
+    "yaml",
+}
 CHEAP = {"addict", "engine_config", "engine_registry", "tomli", "yaml", "_yaml"}
 
 EVERY_MODULE = """
@@ -44,7 +56,7 @@ print(SHAPES.build(cfg.shape).side, build_as(SHAPES, dict(type="Square", side=4)
 
 WHAT_IS_LOADED = """
 before = set(sys.modules)
-import engine_config, engine_registry
+{statement}
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
@@ -58,8 +70,15 @@ def test_they_do_their_work(tmp_path: Path) -> None:
 
 
 def test_importing_them_loads_little(tmp_path: Path) -> None:
-    loaded = set(run_blocked(WHAT_IS_LOADED, [], tmp_path).split())
+    code = WHAT_IS_LOADED.replace("{statement}", "import engine_config, engine_registry")
+    loaded = set(run_blocked(code, [], tmp_path).split())
     assert loaded - CHEAP - sys.stdlib_module_names == set()
+
+
+def test_a_config_is_had_without_what_reads_it(tmp_path: Path) -> None:
+    code = WHAT_IS_LOADED.replace("{statement}", "from engine_config import Config, ConfigDict")
+    loaded = set(run_blocked(code, [], tmp_path).split())
+    assert loaded & DEAR == set()
 
 
 @pytest.mark.parametrize("name", HEAVY)

@@ -20,12 +20,16 @@ from engine_config.errors import (
     ConfigSyntaxError,
     ConfigTypeError,
 )
-from engine_config.lazy_imports import read_base
+from engine_config.late import late_names as _late_names
 from engine_config.lazy_objects import LazyAttr, LazyObject
 from engine_config.marks import is_trusted
 from engine_config.origins import Origin
-from engine_config.overrides import DictAction, apply_overrides
 from engine_config.provenance import origin_of, path_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from engine_config.lazy_imports import read_base
+    from engine_config.overrides import DictAction, apply_overrides
 
 __version__ = "0.1.0"
 
@@ -59,3 +63,8 @@ __all__ = [
     "path_of",
     "read_base",
 ]
+
+# What only a reading or a command line needs.
+__getattr__, __dir__ = _late_names(
+    __name__, {"lazy_imports": ["read_base"], "overrides": ["DictAction", "apply_overrides"]}
+)

@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import copy
 import os
-from argparse import ArgumentParser
-from typing import Any
 
-from engine_config.atomic import write_whole
-from engine_config.auto_parser import add_arguments
 from engine_config.config_dict import ConfigDict, caller
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
-from engine_config.custom_imports import import_custom, import_overridden
-from engine_config.data_forms import data_text
 from engine_config.dotted_keys import item_of, known_keys
 from engine_config.errors import ConfigDumpError, ConfigFormatError, ConfigKeyError
+from engine_config.late import Late
 from engine_config.marks import Record, is_trusted
 from engine_config.merge import merge, nested
-from engine_config.origins import Origin
-from engine_config.overrides import CommandLine, apply_to
-from engine_config.pretty import render
 from engine_config.provenance import build, chain_of, mark_new, note_change
-from engine_config.sources import FORMATS, Reader, Source, format_of
-from engine_config.text_diff import unified
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from engine_config import (
+        atomic,
+        auto_parser,
+        custom_imports,
+        data_forms,
+        overrides,
+        pretty,
+        sources,
+        text_diff,
+    )
+    from engine_config.origins import Origin
+    from engine_config.sources import Source
+else:
+    argparse = Late("argparse")
+    atomic = Late("engine_config.atomic")
+    auto_parser = Late("engine_config.auto_parser")
+    custom_imports = Late("engine_config.custom_imports")
+    data_forms = Late("engine_config.data_forms")
+    overrides = Late("engine_config.overrides")
+    pretty = Late("engine_config.pretty")
+    sources = Late("engine_config.sources")
+    text_diff = Late("engine_config.text_diff")
 
 
 class Config(ConfigMapping):
@@ -126,11 +144,13 @@ class Config(ConfigMapping):
         ConfigError
             One of its kinds: what is wrong, where, and the remedy.
         """
-        reader = Reader(trusted, use_predefined_variables, use_environment_variables, lazy_import)
+        reader = sources.Reader(
+            trusted, use_predefined_variables, use_environment_variables, lazy_import
+        )
         source = reader.read(filename)
         cfg = _from_source(source, filename, trusted, format_python_code)
         if import_custom_modules and trusted:
-            import_custom(source, cfg._cfg_dict)
+            custom_imports.import_custom(source, cfg._cfg_dict)
         source.forget_values()
         return cfg
 
@@ -148,33 +168,33 @@ class Config(ConfigMapping):
         ConfigError
             One of its kinds, as of ``fromfile``.
         """
-        if file_format.lower() not in FORMATS:
+        if file_format.lower() not in sources.FORMATS:
             raise ConfigFormatError(
-                f"file_format is one of {', '.join(FORMATS)}, got {file_format!r}"
+                f"file_format is one of {', '.join(sources.FORMATS)}, got {file_format!r}"
             )
         path = os.path.abspath(f"string{file_format}")
-        source = Reader(trusted).read_text(cfg_str, path)
+        source = sources.Reader(trusted).read_text(cfg_str, path)
         cfg = _from_source(source, None, trusted, True)
         if import_custom_modules and trusted:
-            import_custom(source, cfg._cfg_dict)
+            custom_imports.import_custom(source, cfg._cfg_dict)
         source.forget_values()
         return cfg
 
     @staticmethod
-    def auto_argparser(description: str | None = None) -> tuple[ArgumentParser, Config]:
+    def auto_argparser(description: str | None = None) -> tuple[argparse.ArgumentParser, Config]:
         """Return a parser with an argument for each value of the config, and the config.
 
         The config is the command line's first argument.
         """
-        parser = ArgumentParser(description=description)
+        parser = argparse.ArgumentParser(description=description)
         parser.add_argument("config", help="config file path")
-        partial = ArgumentParser(add_help=False)
+        partial = argparse.ArgumentParser(add_help=False)
         partial.add_argument("config", nargs="?")
         path = partial.parse_known_args()[0].config
         if path is None:
             parser.parse_args()  # prints the help, or that there is no config, and exits
         cfg = Config.fromfile(path)
-        add_arguments(parser, cfg._cfg_dict)
+        auto_parser.add_arguments(parser, cfg._cfg_dict)
         return parser, cfg
 
     @staticmethod
@@ -184,7 +204,7 @@ class Config(ConfigMapping):
             (Config.fromfile(cfg) if isinstance(cfg, str | os.PathLike) else cfg).pretty_text
             for cfg in (cfg1, cfg2)
         ]
-        return unified(*texts)
+        return text_diff.unified(*texts)
 
     # --------------------------------------------------------------------- provenance
 
@@ -239,7 +259,7 @@ class Config(ConfigMapping):
     @property
     def pretty_text(self) -> str:
         """The config as Python source that reads back as the same config."""
-        return render(self._cfg_dict)
+        return pretty.render(self._cfg_dict)
 
     def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
         """Write the config in the format of the file's ending, whole or not at all.
@@ -253,7 +273,7 @@ class Config(ConfigMapping):
         """
         name = self.filename if file is None else file
         try:
-            kind = "python" if name is None else format_of(os.fspath(name))
+            kind = "python" if name is None else sources.format_of(os.fspath(name))
         except ConfigFormatError:
             if file is not None:
                 raise
@@ -261,7 +281,7 @@ class Config(ConfigMapping):
         text = self.pretty_text if kind == "python" else self.as_text(kind)
         if file is None:
             return text
-        write_whole(file, text.encode())
+        atomic.write_whole(file, text.encode())
         return None
 
     def as_text(self, kind: str) -> str:
@@ -273,7 +293,7 @@ class Config(ConfigMapping):
             A value has no form in the format.
         """
         try:
-            return data_text(self.to_dict(), kind)
+            return data_forms.data_text(self.to_dict(), kind)
         except RecursionError:
             raise ConfigDumpError(f"the config is nested too deep to be {kind}") from None
 
@@ -300,7 +320,7 @@ class Config(ConfigMapping):
         >>> cfg.model.depth, cfg.steps
         (50, [1, 3])
         """
-        if isinstance(options, CommandLine):
+        if isinstance(options, overrides.CommandLine):
             self._apply(options.as_given(), allow_list_keys)
             options = options.changed_since()
         if not hasattr(options, "items"):
@@ -315,11 +335,11 @@ class Config(ConfigMapping):
             note_change(root, path, caller())
         self.__dict__["_cfg_dict"] = root
 
-    def _apply(self, overrides: list[str], allow_list_keys: bool = True) -> None:
-        root, changes = apply_to(self._cfg_dict, overrides, allow_list_keys)
+    def _apply(self, items: list[str], allow_list_keys: bool = True) -> None:
+        root, changes = overrides.apply_to(self._cfg_dict, items, allow_list_keys)
         refuse_reserved(root, None)
         self.__dict__["_cfg_dict"] = root
-        import_overridden(root, changes)
+        custom_imports.import_overridden(root, changes)
 
     def to_dict(self, keep_imported: bool = False) -> dict[str, Any]:
         """Return plain dictionaries, lists and tuples, lazy values as dotted names.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from engine_config.config_dict import ConfigDict, caller
+from engine_config.config_dict import caller
 from engine_config.errors import ConfigKeyError
-from engine_config.origins import Origin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from engine_config.config_dict import ConfigDict
+    from engine_config.origins import Origin
 
 RESERVED_KEYS = ("filename", "text", "pretty_text", "env_variables")
 

@@ -10,12 +10,13 @@ from engine_config.config_dict import ConfigDict
 from engine_config.errors import ConfigImportError
 from engine_config.late import Late
 from engine_config.marks import is_trusted
-from engine_config.merge import Path
 from engine_config.origins import Origin
 from engine_config.sources import Source
 
 if TYPE_CHECKING:
     import logging
+
+    from engine_config.merge import Path
 else:
     logging = Late("logging")
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine_config.config import Config
 from engine_config.lazy_objects import LazyAttr, LazyObject
-from engine_config.merge import Path, dotted
+from engine_config.merge import dotted
 from engine_config.origins import Origin
 from engine_config.provenance import chain_of
+
+if TYPE_CHECKING:
+    from engine_config.merge import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def is_index(part: str) -> bool:
     """Whether a part of a dotted key may mean an item of a list."""
-    return re.fullmatch(r"-?[0-9]{1,18}", part) is not None
+    digits = part.removeprefix("-")
+    return digits.isdecimal() and digits.isascii() and len(digits) <= 18
 
 
 def item_of(node: Any, part: str) -> tuple[Any, Any]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
 
 from engine_config.errors import ConfigImportError
 from engine_config.origins import Origin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class LazyObject:

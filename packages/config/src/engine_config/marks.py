@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import namedtuple
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from addict import Dict  # type: ignore[attr-defined,unused-ignore]  # it states no __all__
 
 from engine_config.origins import Origin
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NamedTuple
+
     from engine_config.sources import Source
 
-Path = tuple[Any, ...]
-Changes = Mapping[Path, tuple[Origin, ...]]
+    Path = tuple[Any, ...]
+    Changes = Mapping[Path, tuple[Origin, ...]]
+
+    class _Record(NamedTuple):
+        trusted: bool = True
+        source: Source | None = None
+
+    class _Mark(NamedTuple):
+        record: Record
+        path: Path
+        changes: Changes = MappingProxyType({})
+else:
+    _Record = namedtuple("_Record", ("trusted", "source"), defaults=(True, None))
+    _Mark = namedtuple("_Mark", ("record", "path", "changes"), defaults=(MappingProxyType({}),))
 
 
-class Record(NamedTuple):
+class Record(_Record):
     """What is known of where a config came from."""
 
-    trusted: bool = True
-    source: Source | None = None
+    __slots__ = ()
 
 
-class Mark(NamedTuple):  # made for each dictionary of a config: the cheapest value there is
+class Mark(_Mark):  # made for each dictionary of a config: the cheapest value there is
     """Where a dictionary came from: the record of its config, its path there, and later changes.
 
     Copies of a dictionary share its mark, so a mark does not change: ``with_change`` makes a new.
     """
 
-    record: Record
-    path: Path
-    changes: Changes = MappingProxyType({})
+    __slots__ = ()
 
     def with_change(self, path: Path, origin: Origin) -> Mark:
         """Return the mark of a dictionary after a value below it was set at a place."""

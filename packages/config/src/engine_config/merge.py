@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigKeyError, ConfigTypeError
 from engine_config.marks import distrust
-from engine_config.origins import Origin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from engine_config.origins import Origin
+
+    Path = tuple[Any, ...]
+    Locate = Callable[[Path], Origin | None]
 
 BASE_KEY, DELETE_KEY, DEPRECATION_KEY = "_base_", "_delete_", "_deprecation_"
-Path = tuple[Any, ...]
-Locate = Callable[[Path], "Origin | None"]
 
 
 def nowhere(_: Path) -> Origin | None:

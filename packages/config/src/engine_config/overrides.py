@@ -12,7 +12,7 @@ from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
 from engine_config.marks import Record
-from engine_config.merge import DELETE_KEY, Path
+from engine_config.merge import DELETE_KEY
 from engine_config.origins import Origin
 from engine_config.parsing import NO_LITERAL
 from engine_config.provenance import mark_new, note_change
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import logging
 
     from engine_config.config import Config
+    from engine_config.merge import Path
 else:
     logging = Late("logging")
 

@@ -6,15 +6,19 @@ each value stands is read off the sources' texts when someone asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from engine_config.config_dict import ATOMS, ConfigDict, hook, raw_items
 from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigLimitError, ConfigTypeError
-from engine_config.marks import Mark, Path, Record, distrust, mark_of, set_mark
+from engine_config.marks import Mark, distrust, mark_of, set_mark
 from engine_config.merge import DELETE_KEY, dotted
 from engine_config.origins import Origin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from engine_config.marks import Path, Record
 
 
 def _written(record: Record, path: Path, alone: bool = False) -> list[Origin]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import warnings
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine_config.base_paths import add_scope, locate_base
 from engine_config.config_dict import ATOMS, ConfigDict, calling_frame
@@ -22,11 +22,13 @@ from engine_config.errors import (
 from engine_config.evaluate import evaluate
 from engine_config.lazy_imports import Importer, comes_from, imported_names
 from engine_config.merge import DEPRECATION_KEY, merge
-from engine_config.merge import Path as KeyPath
 from engine_config.origins import Origin
 from engine_config.positions import Place, over, python_places
 from engine_config.python_texts import lazy_outline, lazy_values, own_values, run, take_bases
 from engine_config.substitution import Substitution, with_base_names
+
+if TYPE_CHECKING:
+    from engine_config.merge import Path
 
 FORMATS = {".py": "python", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 MAX_CHAIN = 50
@@ -83,7 +85,7 @@ class Source:
         source = self.imports.get((level, module))
         return {} if source is None else dict(source.places().children or {})
 
-    def locate(self, path: KeyPath) -> Origin | None:
+    def locate(self, path: Path) -> Origin | None:
         """Return where this file itself sets the value at a path."""
         place: Place | None = self.own_places(Place((), {}))
         for key in path:
