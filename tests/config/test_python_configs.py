@@ -130,3 +130,21 @@ def test_leaving_and_warning(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Config.fromfile(write(tmp_path, {"c.py": "a = 1"}))
+
+
+def test_what_a_module_holds_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        tmp_path,
+        {
+            "held_defaults.py": """
+                from engine_config import ConfigDict
+                MODEL = ConfigDict(depth=18, norm=dict(eps=1))
+                """,
+            "config.py": "_base_ = []\nimport held_defaults\nmodel = held_defaults.MODEL\n",
+        },
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg = Config.fromfile(tmp_path / "config.py")
+    cfg.model.depth = cfg.model.norm.eps = 50
+    again = Config.fromfile(tmp_path / "config.py")
+    assert again.model == {"depth": 18, "norm": {"eps": 1}}

@@ -46,6 +46,7 @@ class ConfigDict(Marked):
     lazy = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        set_mark(self, None)
         for arg in args:
             if arg:
                 for key, value in _items(arg) if isinstance(arg, dict) else _pairs(arg):
@@ -233,6 +234,18 @@ def hook(value: Any) -> Any:
     return of_module(value) if isinstance(value, ModuleType) else value
 
 
+def shallow(value: dict[Any, Any]) -> ConfigDict:
+    """Return a ConfigDict of the same values, as they are, without a mark."""
+    node = ConfigDict.__new__(ConfigDict)
+    set_mark(node, None)
+    if type(value) is dict:  # faster than key by key; a ConfigDict would build what is lazy
+        dict.update(node, value)
+    else:
+        for key, item in _items(value):
+            _set(node, key, item)
+    return node
+
+
 def raw_items(node: dict[Any, Any]) -> Iterable[tuple[Any, Any]]:
     """Return the pairs with lazy values left lazy."""
     pairs: Iterable[tuple[Any, Any]] = _items(node)
@@ -268,8 +281,7 @@ def _restore(
 ) -> ConfigDict:
     node = kind()
     dict.update(node, values)
-    if mark is not None:
-        set_mark(node, mark)
+    set_mark(node, mark)
     return node
 
 

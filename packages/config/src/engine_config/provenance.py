@@ -6,7 +6,7 @@ each value stands is read off the sources' texts when someone asks.
 
 from __future__ import annotations
 
-from engine_config.config_dict import ATOMS, ConfigDict, hook, raw_items
+from engine_config.config_dict import ATOMS, ConfigDict, hook, raw_items, shallow
 from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigLimitError, ConfigTypeError
 from engine_config.marks import Mark, distrust, mark_of, set_mark
@@ -52,29 +52,31 @@ def build(values: dict[Any, Any], record: Record) -> ConfigDict:
         The values are nested too deep.
     """
     try:
-        return _build(values, record, ())  # type: ignore[no-any-return]  # of a dict, a ConfigDict
+        # A lazy-style text imports no values but its bases', which were read for it alone.
+        own = record.source is not None and record.source.kind == "lazy"
+        return _build(values, record, (), own)  # type: ignore[no-any-return]  # of a dict, a ConfigDict
     except RecursionError:
         file = record.source.file if record.source else "config"
         raise ConfigLimitError("nested too deep", Origin(file, 1)) from None
 
 
-def _build(value: Any, record: Record, path: Path) -> Any:
+def _build(value: Any, record: Record, path: Path, own: bool) -> Any:
+    """Copy what is nested as marked dictionaries; what the reading made for itself is marked."""
     if isinstance(value, dict):
-        node = ConfigDict.__new__(ConfigDict)
+        known = own and type(value) is ConfigDict and mark_of(value) is None
+        node: ConfigDict = value if known else shallow(value)  # type: ignore[assignment]  # is one
         set_mark(node, Mark(record, path))
-        if type(value) is not dict:
-            distrust(node, value)
-        for key, item in dict.items(value):
+        distrust(node, value)
+        for key, item in raw_items(node):
             if type(item) not in ATOMS:
-                item = _build(item, record, (*path, key))
-            dict.__setitem__(node, key, item)
+                dict.__setitem__(node, key, _build(item, record, (*path, key), own))
         if DELETE_KEY in node and dict.pop(node, DELETE_KEY):
             raise _needless_delete(record, path)
         return node
     if type(value) is list or type(value) is tuple:
         return type(value)(
             [
-                item if type(item) in ATOMS else _build(item, record, (*path, i))
+                item if type(item) in ATOMS else _build(item, record, (*path, i), own)
                 for i, item in enumerate(value)
             ]
         )

@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine_config.base_paths import add_scope, locate_base
-from engine_config.config_dict import ATOMS, ConfigDict, calling_frame
+from engine_config.config_dict import ATOMS, ConfigDict, calling_frame, raw_items, shallow
 from engine_config.data_texts import data_places, parse_data
 from engine_config.errors import (
     ConfigEncodingError,
@@ -328,14 +328,10 @@ def _copy_others(node: Any, keep: set[int]) -> None:
 def fresh(value: Any) -> Any:
     """Copy nested dictionaries as ConfigDicts, and lists and tuples of them."""
     if isinstance(value, dict):
-        node = ConfigDict.__new__(ConfigDict)
-        if type(value) is dict:  # faster than key by key; a ConfigDict would build what is lazy
-            dict.update(node, value)
-        for key, item in dict.items(value):
+        node = shallow(value)
+        for key, item in raw_items(node):
             if type(item) not in ATOMS:
                 dict.__setitem__(node, key, fresh(item))
-            elif type(value) is not dict:
-                dict.__setitem__(node, key, item)
         return node
     if type(value) is list or type(value) is tuple:
         return type(value)([item if type(item) in ATOMS else fresh(item) for item in value])
