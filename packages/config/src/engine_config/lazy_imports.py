@@ -7,20 +7,18 @@ a ``LazyObject``.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 from engine_config.base_paths import find_package
 from engine_config.errors import ConfigFileNotFoundError, ConfigKeyError, ConfigStyleError
 from engine_config.lazy_objects import LazyAttr, LazyObject, stands_at
 from engine_config.origins import Origin
-from engine_config.python_texts import is_own_module, is_read_base
+from engine_config.outline import is_own_module
 
 _HOMES = ("engine_config", "mmengine")
 
@@ -32,16 +30,19 @@ def read_base() -> Iterator[None]:
 
 
 class _Names:
-    """What ``from … import …`` takes names from: those that there are, or what ``get`` gives."""
+    """What ``from … import …`` takes names from; ``missing`` raises for one that is not there."""
 
-    def __init__(self, get: Callable[[str], Any], known: Mapping[str, Any] | None = None) -> None:
-        names = self.__dict__
-        names.update(known or {})
-        names["__all__"] = [name for name in names if not name.startswith("__")]
-        names["__get__"] = get
+    def __init__(
+        self, names: Mapping[str, Any], missing: Callable[[str], ConfigKeyError] | None = None
+    ) -> None:
+        self.__dict__.update(names)
+        self.__dict__["__missing__"] = missing
 
     def __getattr__(self, name: str) -> Any:
-        return self.__dict__["__get__"](name)
+        names = self.__dict__
+        if name == "__all__":  # of ``import *``
+            return [known for known in names if not known.startswith("__")]
+        raise names["__missing__"](name)
 
 
 class Importer:
@@ -105,20 +106,20 @@ class Importer:
                 f"what you need, or put the import of a base within `with read_base():`",
                 at,
             )
-        if name.split(".")[0] in _HOMES and "read_base" in fromlist:
-            own = SimpleNamespace(read_base=self._read_base)
-            return _Names(lambda n: getattr(own, n, None) or LazyObject(name, n, at))
-        return _Names(lambda n: LazyObject(name, n, at))
+        names: dict[str, Any] = {each: LazyObject(name, each, at) for each in fromlist}
+        if "read_base" in names and name.split(".")[0] in _HOMES:
+            names["read_base"] = self._read_base
+        return _Names(names)
 
     def _base(self, name: str, level: int, at: Origin) -> _Names:
         values = self._read(self._path(name, level, at), (level, name), at)
 
-        def get(key: str) -> Any:
-            raise ConfigKeyError(
+        def missing(key: str) -> ConfigKeyError:
+            return ConfigKeyError(
                 f"the base {'.' * level}{name} has no {key!r}; it has {sorted(values)}", at
             )
 
-        return _Names(get, values)
+        return _Names(values, missing)
 
     def _path(self, name: str, level: int, at: Origin) -> str:
         parts = name.split(".") if name else []
@@ -142,36 +143,6 @@ class Importer:
         raise ConfigFileNotFoundError(
             f"the base {'.' * level}{name} is not there: there is no file {stem}.py", at
         )
-
-
-def imported_names(outline: list[ast.stmt], file: str) -> dict[str, set[tuple[str, str]]]:
-    """Return the names that a text binds by an import that names no base, and what of each.
-
-    Raises
-    ------
-    ConfigStyleError
-        A statement within ``with read_base():`` names no base.
-    """
-    names: dict[str, set[tuple[str, str]]] = {}
-    bases: set[int] = set()
-    for node in outline:
-        if is_read_base(node):
-            for inner in getattr(node, "body", ()):
-                bases.add(id(inner))
-                if not isinstance(inner, ast.ImportFrom | ast.Pass):
-                    raise ConfigStyleError(
-                        "within `with read_base():` stands only `from … import …`",
-                        Origin(file, inner.lineno, inner.col_offset + 1),
-                    )
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                module = alias.name if alias.asname else alias.name.split(".")[0]
-                names.setdefault(alias.asname or module, set()).add((module, ""))
-        elif isinstance(node, ast.ImportFrom) and id(node) not in bases:
-            for alias in node.names:
-                place = (node.module or "", alias.name)
-                names.setdefault(alias.asname or alias.name, set()).add(place)
-    return names
 
 
 def comes_from(value: Any, module: str, name: str) -> bool:

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from engine_config.outline import is_read_base
 from engine_config.parsing import is_globals, parse
-from engine_config.python_texts import is_read_base
 
 Spot = tuple[str, int, int]
 COMPUTED = object()  # stands for the keys that are computed, wherever these are set

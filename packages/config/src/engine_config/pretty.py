@@ -17,7 +17,7 @@ from engine_config.config_mapping import RESERVED_KEYS
 from engine_config.errors import ConfigDumpError
 from engine_config.lazy_objects import LazyAttr, LazyObject, stands_at
 from engine_config.merge import BASE_KEY, DELETE_KEY, DEPRECATION_KEY, dotted
-from engine_config.python_texts import is_own_module
+from engine_config.outline import is_own_module
 
 _WIDTH = 99
 _STEP = "    "

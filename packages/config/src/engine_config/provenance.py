@@ -64,9 +64,10 @@ def _build(value: Any, record: Record, path: Path, own: bool) -> Any:
     """Copy what is nested as marked dictionaries; what the reading made for itself is marked."""
     if isinstance(value, dict):
         known = own and type(value) is ConfigDict and mark_of(value) is None
-        node: ConfigDict = value if known else shallow(value)  # type: ignore[assignment]  # is one
+        node: Any = value if known else shallow(value)
         set_mark(node, Mark(record, path))
-        distrust(node, value)
+        if not known and type(value) is not dict:
+            distrust(node, value)
         for key, item in raw_items(node):
             if type(item) not in ATOMS:
                 dict.__setitem__(node, key, _build(item, record, (*path, key), own))

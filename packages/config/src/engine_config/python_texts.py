@@ -5,136 +5,17 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
-from engine_config.errors import ConfigError, ConfigExecutionError, ConfigStyleError
+from engine_config.errors import ConfigError, ConfigExecutionError
 from engine_config.evaluate import evaluate
 from engine_config.lazy_objects import stands_at
 from engine_config.origins import Origin
+from engine_config.outline import find_base, has_long_strings, is_base
 from engine_config.parsing import NO_LITERAL, parse
 from engine_config.substitution import Substitution, without_holes
-
-_IMPORTS = re.compile(r"^[ \t]*(?:from|import|with)\b", re.MULTILINE)
-# Both begin with the end of the line above, which is far faster to look for than a line's begin.
-_OUTLINE = re.compile(
-    r"\n(?=[fiw])(?:(?:from|import)\b(?:[^\n\\(]+|\([^)]*\)|\\\n)*"
-    r"|with[ \t]+read_base\(\)[^\n]*(?:\n(?:[ \t]+[^\n]*|(?=\n)))*)"
-)
-_INDENTED_IMPORT = re.compile(r"\n[ \t]+(?:from|import|with)\b")
-_BASE = re.compile(r"^_base_[ \t]*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
-
-
-def lazy_outline(text: str, file: str, force: bool | None = None) -> list[ast.stmt] | None:
-    """Return the imports of a Python config if it is of the lazy style, else ``None``.
-
-    It is, if it says ``with read_base():``, or imports anything that is not Python's own and
-    assigns no ``_base_``, or where ``force`` says so.
-
-    Raises
-    ------
-    ConfigStyleError
-        It assigns ``_base_`` and says ``with read_base():``.
-    """
-    if force is False or (force is None and not _may_import(text)):
-        return None
-    found, has_base = _outline(text, file)
-    reads = [node for node in found if is_read_base(node)]
-    if has_base and (reads or force):
-        raise ConfigStyleError(
-            "_base_ belongs to the text style and `with read_base():` to the lazy style; "
-            "a file uses one of them",
-            Origin(file, reads[0].lineno if reads else 1),
-        )
-    lazy = force or reads or (not has_base and any(map(_is_foreign, found)))
-    return found if lazy else None
-
-
-def _may_import(text: str) -> bool:
-    return ("import" in text or "read_base" in text) and bool(_IMPORTS.search(text))
-
-
-def _has_long_strings(text: str) -> bool:
-    """Whether a line may be within a string."""
-    return '"""' in text or "'''" in text
-
-
-def _find_base(text: str) -> re.Match[str] | None:
-    return _BASE.search(text) if "_base_" in text else None
-
-
-def _outline(text: str, file: str) -> tuple[list[ast.stmt], bool]:
-    """Return the statements of a text, at least those that import, and if it sets ``_base_``.
-
-    To parse all of a long config only for its imports would cost as much as to compile it, so
-    the lines in between are left out where that is safe.
-    """
-    if not _has_long_strings(text) and not _find_base(text):
-        brief = _brief(text)
-        if brief is not None:
-            return list(statements(brief.body)), False
-    tree = parse(without_holes(text), file)
-    return list(statements(tree.body)), any(map(_is_base, tree.body))
-
-
-def _brief(text: str) -> ast.Module | None:
-    """Parse the imports of a text alone, on their lines; ``None`` where that does not do."""
-    parts: list[str] = []
-    end = 0
-    text = f"\n{text}"
-    for match in _OUTLINE.finditer(text):
-        gap = text[end : match.start()]
-        if _INDENTED_IMPORT.search(gap):
-            return None
-        parts += ["\n" * gap.count("\n"), match.group()]
-        end = match.end()
-    if _INDENTED_IMPORT.search(text, end):
-        return None
-    try:
-        return ast.parse("".join(parts)[1:])
-    except (SyntaxError, ValueError):
-        return None
-
-
-def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements and those within them, from outside in; expressions are not looked at."""
-    for node in body:
-        yield node
-        for name in ("body", "orelse", "finalbody", "handlers"):
-            inner = getattr(node, name, None)
-            if inner:
-                yield from statements(inner)
-
-
-def is_read_base(node: ast.stmt) -> bool:
-    """Whether a statement is ``with read_base():``."""
-    if not isinstance(node, ast.With):
-        return False
-    call = node.items[0].context_expr
-    return (
-        isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id == "read_base"
-    )
-
-
-def is_own_module(name: str) -> bool:
-    """Whether a module is Python's own."""
-    return name.split(".")[0] in sys.stdlib_module_names
-
-
-def _is_foreign(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Import):
-        return not all(is_own_module(alias.name) for alias in node.names)
-    if isinstance(node, ast.ImportFrom):
-        return bool(node.level) or not is_own_module(node.module or "")
-    return False
-
-
-def _is_base(node: ast.stmt) -> bool:
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return any(isinstance(target, ast.Name) and target.id == "_base_" for target in targets)
 
 
 def take_bases(text: str, file: str, holes: Substitution) -> tuple[str, Any, int]:
@@ -156,12 +37,12 @@ def take_bases(text: str, file: str, holes: Substitution) -> tuple[str, Any, int
 
 
 def _base_spans(text: str, file: str) -> list[tuple[int, int]]:
-    match = _find_base(text)
+    match = find_base(text)
     if match is None:
         return []
-    if _has_long_strings(text):  # it may stand within a string
+    if has_long_strings(text):  # it may stand within a string
         lines = text.splitlines(keepends=True)
-        nodes = [node for node in parse(without_holes(text), file).body if _is_base(node)]
+        nodes = [node for node in parse(without_holes(text), file).body if is_base(node)]
         return [
             (sum(map(len, lines[: node.lineno - 1])), sum(map(len, lines[: node.end_lineno])))
             for node in nodes
@@ -170,7 +51,7 @@ def _base_spans(text: str, file: str) -> list[tuple[int, int]]:
     while match is not None:
         end = _statement_end(text, match.start())
         spans.append((match.start(), end))
-        match = _BASE.search(text, end)
+        match = find_base(text, end)
     return spans
 
 

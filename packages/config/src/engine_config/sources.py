@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,11 +19,12 @@ from engine_config.errors import (
     ConfigSyntaxError,
 )
 from engine_config.evaluate import evaluate
-from engine_config.lazy_imports import Importer, comes_from, imported_names
+from engine_config.lazy_imports import Importer, comes_from
 from engine_config.merge import DEPRECATION_KEY, merge
 from engine_config.origins import Origin
+from engine_config.outline import Outline, lazy_outline
 from engine_config.positions import Place, over, python_places
-from engine_config.python_texts import lazy_outline, lazy_values, own_values, run, take_bases
+from engine_config.python_texts import lazy_values, own_values, run, take_bases
 from engine_config.substitution import Substitution, with_base_names
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Reader(NamedTuple):
             )
         source.own = own_values(scope)
 
-    def _lazy(self, source: Source, outline: list[ast.stmt], chain: tuple[str, ...]) -> None:
+    def _lazy(self, source: Source, outline: Outline, chain: tuple[str, ...]) -> None:
         def read(base: str, module: tuple[int, str], at: Origin) -> dict[str, Any]:
             first = module not in source.imports
             if first:
@@ -216,7 +216,6 @@ class Reader(NamedTuple):
             return {**inner.imported, **inner.values}
 
         source.kind = "lazy"
-        hidden = imported_names(outline, source.file)
         scope: dict[str, Any] = {
             "__builtins__": Importer(source.file, read).scope(),
             "__file__": source.file,
@@ -224,9 +223,9 @@ class Reader(NamedTuple):
         source.executed = run(source.text, source.file, scope)
         for inner in source.imports.values():
             source.imported.update(inner.imported)
-        for name in hidden.keys() & scope.keys():
-            if any(comes_from(scope[name], *place) for place in hidden[name]):
-                source.imported[name] = scope.pop(name)
+        for bound, module, name, _ in outline.imports:
+            if bound in scope and comes_from(scope[bound], module, name):
+                source.imported[bound] = scope.pop(bound)
         source.imported.pop("read_base", None)
         for name in source.imported.keys() & scope.keys():
             if scope[name] is source.imported[name]:
