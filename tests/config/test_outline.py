@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine_config import Config
 from engine_config.outline import outline_of, quick_outline
+from tests.config.files import write
 
 NAMES = st.sampled_from(["Conv", "b", "_c", "os", "read_base", "from_", "with_1", "ﬁ"])
 MODULES = st.sampled_from(["os", "os.path", "absent.nn", "engine_config", ".", "..a.b", "a . b"])
@@ -86,3 +89,19 @@ def test_plain_imports_need_no_tree(text: str, is_plain: bool) -> None:
     quick = quick_outline(text)
     assert (quick is not None) == is_plain
     assert quick in (None, outline_of(ast.parse(text), "c.py"))
+
+
+def test_an_import_amid_a_line_is_no_value(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        {
+            "c.py": """
+                from engine_config import read_base
+                with read_base():
+                    pass
+                x = 1; import os
+                if x: import math
+                """
+        },
+    )
+    assert Config.fromfile(file) == Config({"x": 1})
