@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import engine_config
+from engine_config import overrides
 from tests.config.files import write
 
 BLOCKED = "torch numpy"
@@ -38,3 +42,11 @@ def test_what_reading_and_writing_a_config_imports(tmp_path: Path) -> None:
     assert "engine_config.fileio" not in loaded
     engine = {name.split(".")[0] for name in loaded if name.startswith("engine_")}
     assert engine == {"engine_config"}
+
+
+def test_names_that_are_imported_late() -> None:
+    assert {"DictAction", "apply_overrides", "read_base"} <= set(dir(engine_config))
+    assert engine_config.DictAction is overrides.DictAction
+    typo = "DictActoin"
+    with pytest.raises(AttributeError, match=f"'engine_config' has no attribute '{typo}'"):
+        getattr(engine_config, typo)

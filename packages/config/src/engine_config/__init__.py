@@ -30,6 +30,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine_config.lazy_imports import read_base
     from engine_config.overrides import DictAction, apply_overrides
+else:  # what only a reading or a command line needs
+    __getattr__, __dir__ = _late_names(
+        __name__, {"lazy_imports": ["read_base"], "overrides": ["DictAction", "apply_overrides"]}
+    )
 
 __version__ = "0.1.0"
 
@@ -63,8 +67,3 @@ __all__ = [
     "path_of",
     "read_base",
 ]
-
-# What only a reading or a command line needs.
-__getattr__, __dir__ = _late_names(
-    __name__, {"lazy_imports": ["read_base"], "overrides": ["DictAction", "apply_overrides"]}
-)
