@@ -8,21 +8,38 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import GenericAlias
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
+    from typing import Generic as Generic
+else:
+
+    class Generic:
+        """Takes type parameters, as the one of ``typing`` does."""
+
+        __class_getitem__ = classmethod(GenericAlias)
 
 
 class Late:
-    """Stands for a module until an attribute of it is read; keeps the import of a package cheap."""
+    """Stands for a module until an attribute of it is read; keeps the import of a package cheap.
+
+    The module then takes its place in the globals of the module that made it, so that it costs
+    nothing there any more.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._members = sys._getframe(1).f_globals
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(importlib.import_module(self._name), attribute)
+        module = importlib.import_module(self._name)
+        for name, value in list(self._members.items()):
+            if value is self:
+                self._members[name] = module
+        return getattr(module, attribute)
 
 
 def late_names(

@@ -1,22 +1,13 @@
 """Typed registries that turn names and configurations into objects."""
 
+from engine_config.late import late_names as _late_names
+
 from .build import (
     build_from_cfg,
     build_model_from_cfg,
     build_runner_from_cfg,
     build_scheduler_from_cfg,
 )
-from .conversion import build_as
-from .errors import (
-    ConfigCheckError,
-    DuplicateNameError,
-    RefusedNameError,
-    RegistryError,
-    UnknownNameError,
-)
-from .faults import Fault
-from .inspection import Description, count_registered_modules, describe, traverse_registry_tree
-from .instances import ManagerMeta, ManagerMixin
 from .registry import Registry
 from .roots import (
     DATA_SAMPLERS,
@@ -43,9 +34,28 @@ from .roots import (
     VISUALIZERS,
     WEIGHT_INITIALIZERS,
 )
-from .scope import DefaultScope, init_default_scope
-from .trust import guard, restrict
-from .validation import check, find_faults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .conversion import build_as
+    from .errors import (
+        ConfigCheckError,
+        DuplicateNameError,
+        RefusedNameError,
+        RegistryError,
+        UnknownNameError,
+    )
+    from .faults import Fault
+    from .inspection import (
+        Description,
+        count_registered_modules,
+        describe,
+        traverse_registry_tree,
+    )
+    from .instances import ManagerMeta, ManagerMixin
+    from .scope import DefaultScope, init_default_scope
+    from .trust import guard, restrict
+    from .validation import check, find_faults
 
 __version__ = "0.1.0"
 
@@ -99,3 +109,29 @@ __all__ = [
     "restrict",
     "traverse_registry_tree",
 ]
+
+# What not every program that builds something needs.
+__getattr__, __dir__ = _late_names(
+    __name__,
+    {
+        "conversion": ["build_as"],
+        "errors": [
+            "ConfigCheckError",
+            "DuplicateNameError",
+            "RefusedNameError",
+            "RegistryError",
+            "UnknownNameError",
+        ],
+        "faults": ["Fault"],
+        "inspection": [
+            "Description",
+            "count_registered_modules",
+            "describe",
+            "traverse_registry_tree",
+        ],
+        "instances": ["ManagerMeta", "ManagerMixin"],
+        "scope": ["DefaultScope", "init_default_scope"],
+        "trust": ["guard", "restrict"],
+        "validation": ["check", "find_faults"],
+    },
+)

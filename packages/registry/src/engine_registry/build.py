@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
-
 from engine_config import Config, ConfigDict, LazyAttr, LazyObject, is_trusted
 from engine_config.late import Late
 
-from .imports import import_path
-from .places import add_note, config_place
-from .trust import allowed, guard, untrusted
+from .context import allowed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import functools
     import inspect
-else:
-    inspect = Late("inspect")
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
-if TYPE_CHECKING:
+    from . import imports, places, trust
     from .registry import Registry
-
+else:
+    functools, inspect = Late("functools"), Late("inspect")
+    imports = Late("engine_registry.imports")
+    places = Late("engine_registry.places")
+    trust = Late("engine_registry.trust")
 
 _LAZY = frozenset((LazyObject, LazyAttr))
 
@@ -58,12 +58,12 @@ def build_from_cfg(
         if type(cfg) is not ConfigDict:
             cfg = as_node(cfg)
         if allowed.get() is None and not is_trusted(cfg):
-            with untrusted():
+            with trust.untrusted():
                 return build_from_cfg(cfg, registry, default_args)
         args = plain(cfg, registry)
     if default_args is None:
         return make(args, registry, cfg)
-    with guard(default_args):
+    with trust.guard(default_args):
         return make(with_defaults(args, default_args), registry, cfg)
 
 
@@ -99,7 +99,8 @@ def as_node(cfg: Any) -> dict[str, Any]:
     if isinstance(cfg, dict):
         return cfg
     if isinstance(cfg, Config):
-        return cast("dict[str, Any]", cfg._cfg_dict)
+        node: dict[str, Any] = cfg._cfg_dict
+        return node
     raise TypeError(f"cfg should be a dict, ConfigDict or Config, got {type(cfg).__name__}")
 
 
@@ -140,7 +141,7 @@ def _checked(value: Any, registry: Registry[Any]) -> Any:
 def without_type(registry: Registry[Any], node: object) -> KeyError:
     """Return the error for a config that does not say what it is of."""
     require_registry(registry)
-    place = config_place(node)
+    place = places.config_place(node)
     return KeyError(
         f"a config for registry {registry.name!r} needs the key 'type', got {node!r}"
         f"{f' at {place}' if place else ''}"
@@ -156,8 +157,8 @@ def require_registry(registry: object) -> None:
 def annotate(error: Exception, kind: Any, registry: Registry[Any], node: object) -> None:
     """Note on a constructor's error what was being built, and where the config says so."""
     name = kind if isinstance(kind, str) else getattr(kind, "__qualname__", repr(kind))
-    place = config_place(node)
-    add_note(
+    place = places.config_place(node)
+    places.add_note(
         error,
         f"while building {name!r} of registry {registry.name!r}{f' ({place})' if place else ''}",
     )
@@ -165,7 +166,9 @@ def annotate(error: Exception, kind: Any, registry: Registry[Any], node: object)
 
 def is_class_or_function(value: object) -> bool:
     """Tell whether a config's ``type`` may be this object."""
-    return isinstance(value, type) or inspect.isroutine(value) or isinstance(value, partial)
+    return (
+        isinstance(value, type) or inspect.isroutine(value) or isinstance(value, functools.partial)
+    )
 
 
 def build_model_from_cfg(
@@ -176,9 +179,9 @@ def build_model_from_cfg(
         return build_from_cfg(cfg, registry, default_args)
     modules = [build_from_cfg(item, registry, default_args) for item in cfg]
     # By name, for torch is not imported here; where models are built it is there.
-    sequential = registry.get("Sequential")
+    sequential: Any = registry.get("Sequential")
     if sequential is None:
-        sequential = cast("Callable[..., Any] | None", import_path("torch.nn.Sequential"))
+        sequential = imports.import_path("torch.nn.Sequential")
     if sequential is None:
         raise KeyError("a list of modules needs torch, or a 'Sequential' that is registered")
     return sequential(*modules)
@@ -187,7 +190,7 @@ def build_model_from_cfg(
 def build_runner_from_cfg(cfg: Any, registry: Registry[Any]) -> Any:
     """Build a runner by its ``from_cfg``; ``runner_type`` (default ``Runner``) names its class."""
     node = as_node(cfg)
-    with guard(node):
+    with trust.guard(node):
         items = plain(node, registry)
         kind = items.get("runner_type", "Runner")
         with registry.switch_scope_and_registry(items.get("_scope_")) as scoped:
@@ -213,7 +216,7 @@ def build_scheduler_from_cfg(
         If what cannot be converted is to be converted.
     """
     node = as_node(cfg)
-    with guard(node), guard(default_args):
+    with trust.guard(node), trust.guard(default_args):
         args = with_defaults(plain(node, registry), default_args)
         if not args.pop("convert_to_iter_based", False):
             args.pop("epoch_length", None)
@@ -238,7 +241,7 @@ def _convert(args: dict[str, Any], registry: Registry[Any], node: dict[str, Any]
 def _require_convertible(args: dict[str, Any], node: object) -> None:
     by_epoch, length = args.get("by_epoch", True), args.get("epoch_length")
     if not by_epoch or length is None:
-        place = config_place(node, "convert_to_iter_based")
+        place = places.config_place(node, "convert_to_iter_based")
         raise ValueError(
             "convert_to_iter_based=True converts a scheduler of by_epoch=True and needs "
             f"epoch_length; got by_epoch={by_epoch!r} and epoch_length={length!r}"

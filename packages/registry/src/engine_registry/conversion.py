@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-
 from engine_config import Config
 
 from .places import config_place
 from .search import holds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
     from .registry import Registry
 
-V = TypeVar("V")
+    V = TypeVar("V")
 
 
 def build_as(
@@ -53,7 +54,7 @@ def build_as(
     >>> build_as(NUMBERS, 1 + 2j, complex)
     (1+2j)
     """
-    expected = cast("type[V]", kind)
+    expected: type[V] = kind  # type: ignore[assignment]  # an abstract class is a Callable only
     if isinstance(value, expected):
         return value
     built = _build(registry, value, expected, default_args)

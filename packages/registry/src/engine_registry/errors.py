@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .faults import Fault
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .faults import Fault
 
 
 class RegistryError(Exception):

@@ -6,10 +6,10 @@ import importlib
 import importlib.util
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
 
 from engine_config.late import Late
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
 else:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine_config.late import Late
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import inspect
+    from typing import Any, TypeVar
+
+    M = TypeVar("M", bound="ManagerMixin")
 else:
     inspect = Late("inspect")
-
-M = TypeVar("M", bound="ManagerMixin")
 
 
 class ManagerMeta(type):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from engine_config import origin_of, path_of
 from engine_config.late import Late
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import inspect
     import logging
+    from typing import Any
 else:
     inspect, logging = Late("inspect"), Late("logging")
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Sequence
 
 from engine_config.late import Late
 
+from .context import OWN_PACKAGES
 from .errors import DuplicateNameError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
+    from typing import Any
+
+    from .registry import Registry
 else:
     logging = Late("logging")
 
-if TYPE_CHECKING:
-    from .registry import Registry
-
-
-OWN_PACKAGES = frozenset(
-    f"engine_{name}"
-    for name in ("config", "registry", "dist", "optim", "dataset", "evaluator", "runner")
-)
+# One for all registries: it is held only while names are entered.  It may be taken again by the
+# thread that holds it, as the handler of a warning may register something.
+lock = threading.RLock()
 
 
 def gives_way(registry: Registry[Any], name: str, module: Callable[..., Any], place: str) -> bool:

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import FrameType, MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from types import MappingProxyType
+from weakref import WeakSet
 
-from engine_config.late import Late
+from engine_config.late import Generic, Late
 
 from .build import build_from_cfg, is_class_or_function, make
-from .imports import import_if_there
-from .instances import ManagerMeta
-from .places import config_place
-from .registration import OWN_PACKAGES, gives_way, names_of, require_bool
-from .scope import ROOT_SCOPE, DefaultScope, canonical, current_scope
+from .context import OWN_PACKAGES, ROOT_SCOPE, allowed, canonical, current_scope
 from .search import in_scope, require_allowed, search, search_default
-from .suggestions import unknown
-from .table import render
-from .trees import trees
-from .trust import allowed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from types import FrameType
+    from typing import Any, TypeVar, overload
+
+    from . import imports, instances, places, registration, suggestions, table
+    from . import scope as scopes
+    from .override import Override
+
+    T = TypeVar("T")
+    C = TypeVar("C", bound=Callable[..., Any])
 else:
     logging = Late("logging")
+    imports = Late("engine_registry.imports")
+    instances = Late("engine_registry.instances")
+    places = Late("engine_registry.places")
+    registration = Late("engine_registry.registration")
+    scopes = Late("engine_registry.scope")
+    suggestions = Late("engine_registry.suggestions")
+    table = Late("engine_registry.table")
+    T = "T"  # what a class is subscripted with does nothing at run time
 
-
-T = TypeVar("T")
-C = TypeVar("C", bound=Callable[..., Any])
+# All registry trees of the process, so that an error can tell which of them holds a name.
+trees: WeakSet[Registry[Any]] = WeakSet()
 
 
 class Registry(Generic[T]):
@@ -79,7 +86,6 @@ class Registry(Generic[T]):
         self._children: dict[str, Registry[Any]] = {}
         self._locations = tuple(locations)
         self._pending = self._locations
-        self._lock = threading.RLock()
         self.parent = parent
         self.by_scope: dict[str, Registry[Any]] = {self._scope: self}
         inherited = build_from_cfg if parent is None else _registry(parent).build_func
@@ -99,13 +105,7 @@ class Registry(Generic[T]):
         return isinstance(key, str) and self.get(key) is not None
 
     def __repr__(self) -> str:
-        return render(f"Registry of {self._name}", self._module_dict)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.RLock())
+        return table.render(f"Registry of {self._name}", self._module_dict)
 
     # -------------------------------------------------------------- properties
 
@@ -162,7 +162,7 @@ class Registry(Generic[T]):
     def infer_scope() -> str:
         """Return the top package of the code that called this function's caller."""
         frame: FrameType | None = sys._getframe(2)
-        # Registry[T](...) has a frame of typing in between.
+        # R[T](...) has a frame of typing in between where R is a typing.Generic itself.
         while frame is not None and frame.f_globals.get("__name__") == "typing":
             frame = frame.f_back
         module = frame.f_globals.get("__name__") if frame is not None else None
@@ -176,7 +176,7 @@ class Registry(Generic[T]):
         return (scope, name) if dot else (None, key)
 
     def _add_child(self, child: Registry[Any]) -> None:
-        with self._lock:
+        with registration.lock:
             if child.scope in self._children:
                 raise ValueError(
                     f"registry {self._name!r} has a child of scope {child.scope!r} already; "
@@ -190,16 +190,21 @@ class Registry(Generic[T]):
 
     # ---------------------------------------------------------------- register
 
-    @overload
-    def register_module(
-        self, name: str | Sequence[str] | None = None, force: bool = False, module: None = None
-    ) -> Callable[[C], C]: ...
-    @overload
-    def register_module(
-        self, name: str | Sequence[str] | None = None, force: bool = False, *, module: C
-    ) -> C: ...
-    @overload
-    def register_module(self, name: str | Sequence[str] | None, force: bool, module: C) -> C: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def register_module(
+            self, name: str | Sequence[str] | None = None, force: bool = False, module: None = None
+        ) -> Callable[[C], C]: ...
+        @overload
+        def register_module(
+            self, name: str | Sequence[str] | None = None, force: bool = False, *, module: C
+        ) -> C: ...
+        @overload
+        def register_module(
+            self, name: str | Sequence[str] | None, force: bool, module: C
+        ) -> C: ...
+
     def register_module(
         self,
         name: str | Sequence[str] | None = None,
@@ -222,8 +227,8 @@ class Registry(Generic[T]):
         DuplicateNameError
             If the name stands for another object and ``force`` is not set.
         """
-        require_bool(force)
-        names = names_of(name)
+        registration.require_bool(force)
+        names = registration.names_of(name)
         frame = sys._getframe(1)
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -236,13 +241,14 @@ class Registry(Generic[T]):
     def _register(self, module: Any, names: Iterable[str] | None, force: bool, place: str) -> None:
         if not callable(module):
             raise TypeError(f"only classes and functions are registered, got {module!r}")
-        with self._lock:
+        with registration.lock:
             for name in (module.__name__,) if names is None else names:
                 known = self._module_dict.get(name)
-                if known is module or not (force or gives_way(self, name, module, place)):
-                    continue
-                self._module_dict[name] = module
-                self._places[name] = place
+                if known is not module and (
+                    force or registration.gives_way(self, name, module, place)
+                ):
+                    self._module_dict[name] = module
+                    self._places[name] = place
 
     # ----------------------------------------------------------------- look up
 
@@ -257,7 +263,7 @@ class Registry(Generic[T]):
     def import_from_location(self) -> None:
         """Import the modules that register this registry's components, once."""
         for location in self._pending:
-            if not import_if_there(location):
+            if not imports.import_if_there(location):
                 logging.getLogger("engine.registry").debug(
                     "registry %s: %s is not installed", self._name, location
                 )
@@ -280,24 +286,24 @@ class Registry(Generic[T]):
             raise TypeError(f"a key is a str, a class or a function, got {type(key).__name__}")
         return key
 
-    @contextmanager
-    def switch_scope_and_registry(self, scope: str | None) -> Iterator[Registry[Any]]:
+    def switch_scope_and_registry(self, scope: str | None) -> Override[Registry[Any]]:
         """Make ``scope`` the default scope inside the block, which gets that scope's registry.
 
         With None the default scope stays as it is.  Where the tree knows no such scope, the
         block gets this registry, and a warning is logged.
         """
-        with DefaultScope.overwrite_default_scope(scope):
+
+        def switched() -> Registry[Any]:
             found = in_scope(self, scope)
             if scope is not None and found.scope != canonical(scope):
                 logging.getLogger("engine.registry").warning(
                     "no package registers components of scope %r in registry %r: names are "
                     "looked for in scope %r",
-                    scope,
-                    self._name,
-                    self._scope,
+                    *(scope, self._name, self._scope),
                 )
-            yield found
+            return found
+
+        return scopes.DefaultScope.overwrite_default_scope(scope).giving(switched)
 
     # ------------------------------------------------------------------- build
 
@@ -335,16 +341,17 @@ class Registry(Generic[T]):
         if isinstance(kind, str):
             found = search_default(self, kind)
             if found is None:
-                raise unknown(self, kind, config_place(node, "type"))
+                raise suggestions.unknown(self, kind, places.config_place(node, "type"))
             return found
         if not is_class_or_function(kind):
-            place = config_place(node, "type")
+            place = places.config_place(node, "type")
             raise TypeError(
                 f"type must be a name, a class or a function, got {type(kind).__name__}"
                 f"{f' at {place}' if place else ''}"
             )
         require_allowed(self, kind, getattr(kind, "__qualname__", repr(kind)))
-        return cast("Callable[..., T]", kind)
+        component: Callable[..., T] = kind
+        return component
 
     def factory(self, kind: Any, node: object = None) -> Callable[..., T]:
         """Return what makes the object that a config's ``type`` stands for."""
@@ -356,8 +363,9 @@ class Registry(Generic[T]):
                 found = self._module_dict.get(kind)
         if found is None:
             found = self.resolve(kind, node)
-        if type(found) is not type and isinstance(found, ManagerMeta):
-            return cast("Callable[..., T]", cast("Any", found).get_instance)
+        if type(found) is not type and isinstance(found, instances.ManagerMeta):
+            manager: Any = found
+            return manager.get_instance  # type: ignore[no-any-return]  # of a T: it is registered
         return found
 
 

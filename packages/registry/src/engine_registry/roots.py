@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .build import build_model_from_cfg, build_runner_from_cfg, build_scheduler_from_cfg
+from .context import ROOT_SCOPE
 from .registry import Registry
-from .scope import ROOT_SCOPE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _root(name: str, *locations: str, build_func: Any = None) -> Registry[Any]:

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
 
 from engine_config.late import Late
 
+from .context import canonical, current_scope
 from .instances import ManagerMixin
+from .override import Override
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+    from typing import Any
 else:
     logging = Late("logging")
 
 
-ROOT_SCOPE = "engine"
-# Configs written for MMEngine name the root so.
-ROOT_ALIASES = frozenset({ROOT_SCOPE, "mmengine"})
-
-current_scope: ContextVar[DefaultScope | None] = ContextVar("engine_registry_scope", default=None)
 _count = itertools.count()
-
-
-def canonical(scope: str) -> str:
-    """Return the one name that a scope of the root goes by."""
-    return ROOT_SCOPE if scope in ROOT_ALIASES else scope
 
 
 class DefaultScope(ManagerMixin):
@@ -78,17 +68,11 @@ class DefaultScope(ManagerMixin):
         return current_scope.get()
 
     @classmethod
-    @contextmanager
-    def overwrite_default_scope(cls, scope_name: str | None) -> Iterator[None]:
+    def overwrite_default_scope(cls, scope_name: str | None) -> Override[None]:
         """Make a scope the current one inside the ``with`` block; None changes nothing."""
         if scope_name is None:
-            yield
-            return
-        token = current_scope.set(cls(f"overwrite-{next(_count)}", scope_name))
-        try:
-            yield
-        finally:
-            current_scope.reset(token)
+            return Override(current_scope)
+        return Override(current_scope, lambda _: cls(f"overwrite-{next(_count)}", scope_name))
 
 
 def init_default_scope(scope: str) -> None:

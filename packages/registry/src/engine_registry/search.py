@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from engine_config.late import Late
 
-from .errors import RefusedNameError
-from .imports import import_path, import_scope
-from .scope import DefaultScope, canonical
-from .trust import allowed, is_under, own_path, peek
+from .context import allowed, canonical, current_scope
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from . import errors, imports, trust
     from .registry import Registry
+else:
+    errors = Late("engine_registry.errors")
+    imports = Late("engine_registry.imports")
+    trust = Late("engine_registry.trust")
 
 
 def search(registry: Registry[Any], key: str) -> Callable[..., Any] | None:
@@ -67,7 +72,7 @@ def find_scope(registry: Registry[Any], scope: str) -> Registry[Any] | None:
     scope = canonical(scope)
     root = registry.root
     found = root.by_scope.get(scope)
-    if found is None and import_scope(scope, trusted=allowed.get() is None):
+    if found is None and imports.import_scope(scope, trusted=allowed.get() is None):
         found = root.by_scope.get(scope)
     return found
 
@@ -75,7 +80,7 @@ def find_scope(registry: Registry[Any], scope: str) -> Registry[Any] | None:
 def in_scope(registry: Registry[Any], scope: str | None) -> Registry[Any]:
     """Return the registry of a scope, or of the default scope; this one if there is none."""
     if scope is None:
-        current = DefaultScope.get_current_instance()
+        current = current_scope.get()
         if current is None:
             return registry
         scope = current.scope_name
@@ -86,15 +91,15 @@ def in_scope(registry: Registry[Any], scope: str | None) -> Registry[Any]:
 def search_path(registry: Registry[Any], path: str) -> Callable[..., Any] | None:
     """Return the class or function at a full import path, None if there is nothing."""
     prefixes = allowed.get()
-    if prefixes is None or is_under(path, prefixes):
-        found = import_path(path)
+    if prefixes is None or trust.is_under(path, prefixes):
+        found = imports.import_path(path)
         if prefixes is not None and found is not None:
             require_allowed(registry, found, path)
         return found if callable(found) else None
     # Its own components may be named by their path too: no import is needed to find those.
     for searched in (registry, *ancestors(registry)):
         searched.import_from_location()
-    known = peek(path)
+    known = trust.peek(path)
     if callable(known) and holds(registry, known):
         return known
     raise refused(registry, path, path)
@@ -114,15 +119,15 @@ def require_allowed(registry: Registry[Any], found: object, path: str) -> None:
     prefixes = allowed.get()
     if prefixes is None:
         return
-    own = own_path(found)
-    if not (own and is_under(own, prefixes)) and not holds(registry, found):
+    own = trust.own_path(found)
+    if not (own and trust.is_under(own, prefixes)) and not holds(registry, found):
         raise refused(registry, path, own or repr(found))
 
 
-def refused(registry: Registry[Any], path: str, own: str) -> RefusedNameError:
+def refused(registry: Registry[Any], path: str, own: str) -> errors.RefusedNameError:
     """Return the error for what data may not name."""
     also = f", which is {own}," if own != path else ""
-    return RefusedNameError(
+    return errors.RefusedNameError(
         f"{path!r}{also} is refused: the config is not trusted, so that only what is registered "
         f"in {registry.name!r} or lies under {list(allowed.get() or ())} may be named; register "
         "it, or allow its own path with engine_registry.restrict(...)"

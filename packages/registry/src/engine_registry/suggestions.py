@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from engine_config.late import Late
 
+from .context import current_scope
 from .errors import UnknownNameError
 from .imports import ENTRY_POINT_GROUP, entry_points
-from .scope import DefaultScope
+from .registry import Registry, trees
 from .search import chain, in_scope
 from .sources import Definition, find_definitions
-from .trees import trees
 
 if TYPE_CHECKING:
     import difflib
 else:
     difflib = Late("difflib")
-
-if TYPE_CHECKING:
-    from .registry import Registry
 
 
 def unknown(
@@ -126,6 +123,6 @@ def _candidates() -> Iterator[str]:
     for modules in entry_points().values():
         for module in modules:
             yield module.partition(".")[0]
-    current = DefaultScope.get_current_instance()
+    current = current_scope.get()
     if current is not None:
         yield current.scope_name

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Iterable
 from types import ModuleType
 
 from engine_config import is_trusted
 
-# The prefixes in force, None where names are not restricted.
-allowed: ContextVar[tuple[str, ...] | None] = ContextVar("engine_registry_allowed", default=None)
+from .context import allowed
+from .override import Override
+
+_AS_IT_IS = Override(allowed)
 
 
-@contextmanager
-def restrict(*prefixes: str) -> Iterator[None]:
+def restrict(*prefixes: str) -> Override[None]:
     """Resolve, inside the ``with`` block, only registered names and those under ``prefixes``.
 
     A config that was read untrusted is restricted to registered names even without this;
@@ -48,26 +47,19 @@ def restrict(*prefixes: str) -> Iterator[None]:
     given: tuple[object, ...] = prefixes
     if not all(isinstance(prefix, str) for prefix in given):
         raise TypeError(f"prefixes are strings, given one by one; got {given!r}")
-    outer = allowed.get()
-    inner = prefixes if outer is None else tuple(p for p in prefixes if is_under(p, outer))
-    token = allowed.set(inner)
-    try:
-        yield
-    finally:
-        allowed.reset(token)
+
+    def narrowed(outer: tuple[str, ...] | None) -> tuple[str, ...]:
+        return prefixes if outer is None else tuple(p for p in prefixes if is_under(p, outer))
+
+    return Override(allowed, narrowed)
 
 
-@contextmanager
-def untrusted() -> Iterator[None]:
+def untrusted() -> Override[None]:
     """Restrict names inside the block as for data; what a caller has allowed stays allowed."""
-    token = allowed.set(allowed.get() or ())
-    try:
-        yield
-    finally:
-        allowed.reset(token)
+    return Override(allowed, lambda outer: outer or ())
 
 
-def guard(cfg: object) -> AbstractContextManager[None]:
+def guard(cfg: object) -> Override[None]:
     """Restrict names inside the block as data's, if ``cfg`` was read untrusted.
 
     Building from a config does so by itself.  This is for code that takes one apart: what is
@@ -84,7 +76,7 @@ def guard(cfg: object) -> AbstractContextManager[None]:
     >>> build(ConfigDict(a=3))
     Counter({'a': 3})
     """
-    return nullcontext() if is_trusted(cfg) else untrusted()
+    return _AS_IT_IS if is_trusted(cfg) else untrusted()
 
 
 def is_under(path: str, prefixes: Iterable[str]) -> bool:

@@ -10,6 +10,7 @@ from engine_config.late import Late
 
 from .annotations import fits, spelled
 from .build import build_scheduler_from_cfg, is_class_or_function, raw_items
+from .context import allowed
 from .errors import RefusedNameError
 from .faults import Fault, fault
 from .registry import Registry
@@ -18,7 +19,6 @@ from .scope import DefaultScope
 from .search import search_default
 from .signatures import Parameters, parameters_of
 from .suggestions import nearest, unknown
-from .trust import allowed
 
 if TYPE_CHECKING:
     import inspect
