@@ -36,7 +36,7 @@ class Late:
 
     def __getattr__(self, attribute: str) -> Any:
         module = importlib.import_module(self._name)
-        for name, value in list(self._members.items()):
+        for name, value in self._members.copy().items():
             if value is self:
                 self._members[name] = module
         return getattr(module, attribute)
