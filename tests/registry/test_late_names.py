@@ -27,8 +27,9 @@ def test_a_star_brings_all(tmp_path: Any) -> None:
 
 
 def test_a_name_that_is_not_there() -> None:
-    with pytest.raises(AttributeError, match="'engine_registry' has no attribute 'nothing'"):
-        _ = engine_registry.nothing
+    typo = "nothing"
+    with pytest.raises(AttributeError, match=f"'engine_registry' has no attribute '{typo}'"):
+        getattr(engine_registry, typo)
 
 
 def test_values_of_late_classes_are_pickled() -> None:

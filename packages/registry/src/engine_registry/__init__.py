@@ -56,6 +56,31 @@ if TYPE_CHECKING:
     from .scope import DefaultScope, init_default_scope
     from .trust import guard, restrict
     from .validation import check, find_faults
+else:  # what not every program that builds something needs
+    __getattr__, __dir__ = _late_names(
+        __name__,
+        {
+            "conversion": ["build_as"],
+            "errors": [
+                "ConfigCheckError",
+                "DuplicateNameError",
+                "RefusedNameError",
+                "RegistryError",
+                "UnknownNameError",
+            ],
+            "faults": ["Fault"],
+            "inspection": [
+                "Description",
+                "count_registered_modules",
+                "describe",
+                "traverse_registry_tree",
+            ],
+            "instances": ["ManagerMeta", "ManagerMixin"],
+            "scope": ["DefaultScope", "init_default_scope"],
+            "trust": ["guard", "restrict"],
+            "validation": ["check", "find_faults"],
+        },
+    )
 
 __version__ = "0.1.0"
 
@@ -109,29 +134,3 @@ __all__ = [
     "restrict",
     "traverse_registry_tree",
 ]
-
-# What not every program that builds something needs.
-__getattr__, __dir__ = _late_names(
-    __name__,
-    {
-        "conversion": ["build_as"],
-        "errors": [
-            "ConfigCheckError",
-            "DuplicateNameError",
-            "RefusedNameError",
-            "RegistryError",
-            "UnknownNameError",
-        ],
-        "faults": ["Fault"],
-        "inspection": [
-            "Description",
-            "count_registered_modules",
-            "describe",
-            "traverse_registry_tree",
-        ],
-        "instances": ["ManagerMeta", "ManagerMixin"],
-        "scope": ["DefaultScope", "init_default_scope"],
-        "trust": ["guard", "restrict"],
-        "validation": ["check", "find_faults"],
-    },
-)
