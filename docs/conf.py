@@ -21,4 +21,4 @@ napoleon_use_ivar = True
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": False}
+autodoc_default_options = {"members": True, "show-inheritance": True}

@@ -55,7 +55,7 @@ def count_registered_modules(
 
     Parameters
     ----------
-    save_path : path, optional
+    save_path : str or os.PathLike, optional
         A folder for the result as ``modules_statistic_results.json``.
     verbose : bool
         Log the numbers.

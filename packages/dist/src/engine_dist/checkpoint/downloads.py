@@ -49,7 +49,7 @@ def download(
     ----------
     url : str
         With http or https.
-    folder : path, optional
+    folder : str or os.PathLike, optional
         Where copies are kept; by default torch's own, ``$TORCH_HOME/hub/checkpoints``.
     name : str, optional
         The file's; by default the URL's last part.

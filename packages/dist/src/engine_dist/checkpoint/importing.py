@@ -49,10 +49,10 @@ def import_checkpoint(
 
     Parameters
     ----------
-    source : path
+    source : str or os.PathLike
         What `torch.save` or `pickle.dump` wrote, a whole pickled model among it, whose
         ``state_dict`` is kept.
-    target : path
+    target : str or os.PathLike
         The new file.
     timeout : float, optional
         Seconds that it may take.

@@ -34,7 +34,7 @@ def save_checkpoint(
     ----------
     checkpoint : dict
         Tensors, and plain values in plain containers; numpy's values are made plain.
-    filename : path or str
+    filename : str or os.PathLike
         Where to; its folder is made if it is not there. With a scheme (``s3://…``) it is sent to
         that storage once it is whole.
     file_client_args, backend_args : dict, optional

@@ -171,10 +171,10 @@ def load_checkpoint_file(
 
     Parameters
     ----------
-    filename : path or str
+    filename : str or os.PathLike
         A path, or a name with a scheme: ``http(s)``, ``torchvision``, ``modelzoo``,
         ``open-mmlab``, ``mmcls``, a registered one, or any that fsspec knows.
-    map_location : str, device, mapping or callable
+    map_location : str, torch.device, mapping or callable
         As for `torch.load`.
     mmap : bool
         Leave tensors on the disk until they are used; their bytes are then not held against the

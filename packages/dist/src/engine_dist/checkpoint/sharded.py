@@ -55,7 +55,7 @@ def save_sharded(
     ----------
     state : dict
         Tensors, split ones among them, and plain values; nested as one likes.
-    path : path
+    path : str or os.PathLike
         The folder.
     group : ProcessGroup, optional
         Of the processes; an asynchronous save needs one of its own.
@@ -133,7 +133,7 @@ def load_sharded(
     ----------
     state : dict
         As saved, with tensors of any split to be filled; other values are replaced.
-    path : path
+    path : str or os.PathLike
         The folder, written by any number of processes.
     strict : bool
         Whether an entry that the folder lacks is an error.

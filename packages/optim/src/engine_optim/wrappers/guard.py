@@ -22,6 +22,13 @@ Policy = Literal["raise", "skip"]
 class NonFiniteGuard:
     """Look at the gradients' joint norm before every step, without waiting for the device.
 
+    On a CPU the flag is read at once. On an accelerator it is copied to the host without
+    waiting and read when the copy has arrived, at the next step or later; until then the step
+    itself is made harmless on the device. Optimizers with ``fused=True`` (and those that
+    support ``found_inf``) leave out the step wholly; others see gradients of zero, so that
+    momentum and weight decay act in that one step. The cost is one norm over the gradients,
+    none if they are clipped by norm anyway.
+
     Parameters
     ----------
     policy
@@ -29,13 +36,6 @@ class NonFiniteGuard:
         log it, and raise after ``max_in_row`` of them.
     max_in_row
         Number of steps skipped one after the other that ends the run.
-
-    On a CPU the flag is read at once. On an accelerator it is copied to the host without
-    waiting and read when the copy has arrived, at the next step or later; until then the step
-    itself is made harmless on the device. Optimizers with ``fused=True`` (and those that
-    support ``found_inf``) leave out the step wholly; others see gradients of zero, so that
-    momentum and weight decay act in that one step. The cost is one norm over the gradients,
-    none if they are clipped by norm anyway.
     """
 
     def __init__(self, policy: Policy = "raise", max_in_row: int = 10) -> None:
