@@ -210,3 +210,12 @@ def test_what_is_too_deep_to_print() -> None:
     for kind in ("json", "yaml"):
         with pytest.raises(ConfigDumpError, match=f"nested too deep to be {kind}"):
             cfg.as_text(kind)
+
+
+def test_numbers_that_are_hard_to_write() -> None:
+    numbers = [2**60_000 + 1, -(2**60_000), complex(-0.0, -0.0), complex(1, -0.0)]
+    text = Config({"a": numbers}).pretty_text
+    for trusted in (True, False):
+        found = Config.fromstring(text, ".py", trusted=trusted).a
+        assert found == numbers
+        assert list(map(repr, found[2:])) == list(map(repr, numbers[2:]))

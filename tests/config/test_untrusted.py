@@ -15,6 +15,7 @@ from engine_config import (
     ConfigExecutionError,
     ConfigLimitError,
     ConfigSecurityError,
+    ConfigSyntaxError,
     budget,
     evaluate,
     is_trusted,
@@ -61,6 +62,31 @@ def test_both_readings_agree(tmp_path: Path, text: str) -> None:
     assert repr(data.to_dict()) == repr(run.to_dict())
     assert not is_trusted(data)
     assert is_trusted(run)
+
+
+NOT_PYTHON = [
+    ("break", "'break' outside a loop"),
+    ("for i in [1]:\n    pass\nelse:\n    continue", "'continue' outside a loop"),
+    ("a = dict(k=1,\n  k=2)", "keyword argument repeated: k"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), NOT_PYTHON)
+def test_what_python_does_not_compile(tmp_path: Path, text: str, message: str) -> None:
+    file = write(tmp_path, {"c.py": f"x = 1\n{text}"})
+    line = 2 + text.count("\n")
+    with pytest.raises(ConfigSyntaxError, match=rf"c\.py:{line}: {message}"):
+        Config.fromfile(file, trusted=False)
+    with pytest.raises(ConfigSyntaxError, match=rf"c\.py:{line}: "):
+        Config.fromfile(file)
+
+
+def test_keywords_that_come_twice(tmp_path: Path) -> None:
+    for text in ("a = dict(k=1, **{'k': 2})", "a = dict(**{'k': 1}, **{'k': 2})"):
+        file = write(tmp_path, {"c.py": text})
+        for trusted in (True, False):
+            with pytest.raises(ConfigExecutionError, match=r"c\.py:1: .*multiple values.*'k'"):
+                Config.fromfile(file, trusted=trusted)
 
 
 NOT_DATA = [

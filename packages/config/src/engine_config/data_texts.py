@@ -57,6 +57,8 @@ def _json(text: str, file: str) -> Any:
     except json.JSONDecodeError as error:
         at = Origin(file, error.lineno, error.colno)
         raise ConfigSyntaxError(f"no JSON: {error.msg}; correct the syntax", at) from error
+    except ValueError as error:  # an integer of too many digits
+        raise ConfigSyntaxError(f"no JSON: {error}", Origin(file, 1)) from error
 
 
 def _yaml(text: str, file: str) -> Any:

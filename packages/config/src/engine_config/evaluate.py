@@ -17,6 +17,7 @@ from engine_config.errors import (
     ConfigExecutionError,
     ConfigLimitError,
     ConfigSecurityError,
+    ConfigSyntaxError,
 )
 from engine_config.expressions import Expressions
 from engine_config.origins import Origin
@@ -73,6 +74,7 @@ class _Statements(Expressions):
     """Runs statements; one method for each kind that data may have."""
 
     executed: set[int]
+    loops = 0  # how many are around the statement that runs
 
     def run(self, body: list[ast.stmt]) -> None:
         for statement in body:
@@ -140,12 +142,15 @@ class _Statements(Expressions):
     def loop(self, node: ast.For) -> None:
         for item in self.iterate(node.iter):
             self.store(node.target, item)
+            self.loops += 1
             try:
                 self.run(node.body)
             except _Continue:
                 continue
             except _Break:
                 return
+            finally:
+                self.loops -= 1
         self.run(node.orelse)
 
     def delete(self, node: ast.Delete) -> None:
@@ -163,10 +168,16 @@ class _Statements(Expressions):
         pass
 
     def leave(self, node: ast.Break) -> None:
+        self.within_loop("break")
         raise _Break
 
     def go_on(self, node: ast.Continue) -> None:
+        self.within_loop("continue")
         raise _Continue
+
+    def within_loop(self, word: str) -> None:
+        if not self.loops:
+            raise ConfigSyntaxError(f"{word!r} outside a loop; correct the syntax")
 
 
 _STATEMENTS: dict[type, Callable[..., None]] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine_config.budget import Budget
 from engine_config.config_dict import ConfigDict
-from engine_config.errors import ConfigLimitError, ConfigSecurityError
+from engine_config.errors import ConfigLimitError, ConfigSecurityError, ConfigSyntaxError
 from engine_config.operations import (
     BINARY,
     COMPARE,
@@ -230,12 +230,7 @@ class Expressions:
 
     def _call(self, node: ast.Call) -> Any:
         arguments = self._sequence(node.args)
-        named: dict[str, Any] = {}
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                named.update(self._mapping(keyword.value))
-            else:
-                named[keyword.arg] = self.value(keyword.value)
+        named = self._keywords(node.keywords)
         target = node.func
         if isinstance(target, ast.Name):
             function = self._name(target)
@@ -249,6 +244,25 @@ class Expressions:
                 raise self.refuse(node, f"a call of {type(holder).__name__}.{target.attr}")
             return call_method(self.budget, holder, target.attr, arguments, named)
         raise self.refuse(node, "this call")
+
+    def _keywords(self, keywords: list[ast.keyword]) -> dict[str, Any]:
+        named: dict[str, Any] = {}
+        written: set[str] = set()
+        for keyword in keywords:
+            if keyword.arg in written:
+                raise ConfigSyntaxError(
+                    f"keyword argument repeated: {keyword.arg}; leave one out",
+                    Origin(self.file, keyword.lineno, keyword.col_offset + 1),
+                )
+            if keyword.arg is None:
+                items = self._mapping(keyword.value)
+            else:
+                written.add(keyword.arg)
+                items = {keyword.arg: self.value(keyword.value)}
+            for name in items.keys() & named.keys():
+                raise TypeError(f"got multiple values for keyword argument {name!r}")
+            named.update(items)
+        return named
 
     def _joined(self, node: ast.JoinedStr) -> Any:
         return self.budget.sized("".join(str(self.value(part)) for part in node.values))

@@ -11,8 +11,13 @@ from engine_config.origins import Origin
 NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 
 
-def parse(text: str, file: str) -> ast.Module:
+def parse(text: str, file: str, compiled: bool = False) -> ast.Module:
     """Parse a Python text.
+
+    Parameters
+    ----------
+    compiled
+        Whether to find what only compiling does, such as a keyword that is given twice.
 
     Raises
     ------
@@ -20,7 +25,10 @@ def parse(text: str, file: str) -> ast.Module:
         It does not parse.
     """
     try:
-        return ast.parse(text, file)
+        tree = ast.parse(text, file)
+        if compiled:
+            compile(tree, file, "exec", dont_inherit=True)
+        return tree
     except SyntaxError as error:
         at = Origin(file, error.lineno or 1, error.offset or 1)
         raise ConfigSyntaxError(f"{error.msg}; correct the syntax", at) from error

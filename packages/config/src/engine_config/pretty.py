@@ -288,6 +288,13 @@ def _string(value: str) -> str:
     return text.replace("{{", "{\\x7b") if "{{" in text else text
 
 
+def _int(value: int) -> str:
+    try:
+        return int.__repr__(value)
+    except ValueError:  # more digits than Python writes, or reads, at once
+        return hex(value)
+
+
 _NOT_FINITE = ("inf", "-inf", "nan")
 
 
@@ -298,12 +305,13 @@ def _float(value: float) -> str:
 
 def _complex(value: complex) -> str:
     text = complex.__repr__(value)
-    return f"complex('{text.strip('()')}')" if "n" in text else text  # inf or nan
+    # inf, nan, and a zero below zero, which a sum would lose
+    return f"complex('{text.strip('()')}')" if "n" in text or "-0" in text else text
 
 
 _ATOMS: dict[type, Callable[[Any], str]] = {
     str: _string,
-    int: int.__repr__,
+    int: _int,
     float: _float,
     bool: repr,
     type(None): repr,
@@ -313,7 +321,7 @@ _ATOMS: dict[type, Callable[[Any], str]] = {
 }
 _SUBCLASSES: list[tuple[type, Callable[[Any], str]]] = [
     (str, lambda value: _string(str.__str__(value))),
-    (int, int.__repr__),
+    (int, _int),
     (float, _float),
     (bytes, lambda value: repr(bytes(value))),
 ]

@@ -113,7 +113,7 @@ def run(text: str, file: str, scope: dict[str, Any]) -> set[int] | None:
     try:
         code = compile(text, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-        parse(text, file)  # raises what is ours, with the place
+        parse(text, file, compiled=True)  # raises what is ours, with the place
         raise ConfigExecutionError("cannot be compiled", Origin(file, 1)) from None
     before = sys.gettrace()
     trace = _Lines(code) if _may_branch(text) and isinstance(before, _Lines | None) else None
