@@ -117,3 +117,15 @@ def test_the_family_is_the_built_in_one_too() -> None:
         assert isinstance(error, built_in)
         assert str(error) == "f.py:3: what"
         assert str(kind("what")) == "what"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("c.json", '{"a": 1}'), ("c.yaml", "a: 1"), ("c.toml", "a = 1"), ("c.py", "a = 1")],
+)
+def test_the_mark_before_utf8_is_no_part_of_a_text(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    ending = Path(name).suffix
+    for cfg in (Config.fromfile(tmp_path / name), Config.fromstring(f"\ufeff{text}", ending)):
+        assert cfg.to_dict() == {"a": 1}
+        assert cfg.provenance("a")[0].line == 1

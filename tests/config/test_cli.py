@@ -176,7 +176,7 @@ def test_check_of_what_is_not_there_and_of_what_is_not_data(
         (["convert", "c.py", "c.py/new.py"], "engine-config: error: [Errno"),
         (["get", "c.py", "t.x"], "no 'x' among 2 items"),
         (["get", "c.py", "t.²"], "no '²' among 2 items"),
-        (["get", "k.py", "k"], "k cannot be written as JSON: keys must be"),
+        (["get", "k.py", "k"], "k cannot be written as JSON: the key (1, 2) is"),
         (["print", "c.py", "--cfg-options", "model={"], "cannot apply 'model={': '{' lacks"),
         (["print", "k.py", "--cfg-options", "l.².x=1"], "'²' is no item of a list of 1 items"),
         (["print", "k.py", "--cfg-options", "l.--1.x=1"], "'--1' is no item of a list"),
@@ -264,3 +264,17 @@ def test_as_a_program(configs: Path) -> None:
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("k0 = ")
+
+
+def test_plain_words_have_the_colour_of_the_terminal(configs: Path, capsys: Capture) -> None:
+    write(configs, {"k.py": "plain = 1\n"})
+    assert run("print", configs / "k.py", "--color", "always") == 0
+    assert "\x1b[49mplain = \x1b[0m" in capsys.readouterr().out  # no colour but the background's
+
+
+def test_half_a_pair_of_surrogates(configs: Path, capsys: Capture) -> None:
+    write(configs, {"k.py": r"s = '\ud800ä'"})
+    assert run("get", configs / "k.py", "s") == 0
+    assert json.loads(capsys.readouterr().out) == "\ud800ä"
+    assert run("print", configs / "k.py", "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out) == {"s": "\ud800ä"}

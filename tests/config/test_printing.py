@@ -219,3 +219,27 @@ def test_numbers_that_are_hard_to_write() -> None:
         found = Config.fromstring(text, ".py", trusted=trusted).a
         assert found == numbers
         assert list(map(repr, found[2:])) == list(map(repr, numbers[2:]))
+
+
+@pytest.mark.parametrize("ending", [".json", ".yaml"])
+def test_data_formats_write_what_they_can_read(tmp_path: Path, ending: str) -> None:
+    values: dict[str, Any] = {
+        "holes": ["{{ fileBasename }}", "{{{{ $NOT_SET }}}}\n {{ _base_.a }} " * 9, "{{x}}"],
+        "{{ fileBasename }}": {"{{ $NOT_SET }}": {}},
+        "plain": [range(3), "a\nb", "1", "{", {}, "ä€"],
+    }
+    cfg = Config(values)
+    cfg.dump(tmp_path / f"c{ending}")
+    values["plain"][0] = [0, 1, 2]
+    assert Config.fromfile(tmp_path / f"c{ending}").to_dict() == values
+
+
+def test_what_data_formats_cannot_give_back(tmp_path: Path) -> None:
+    for kind in ("json", "yaml"):
+        with pytest.raises(ConfigDumpError, match=r"the key \(1, 2\) is a tuple; use a string"):
+            Config({"a": {(1, 2): 3}}).dump(tmp_path / f"c.{kind}")
+    cfg = Config({"a": "\ud800"})
+    cfg.dump(tmp_path / "c.json")
+    assert Config.fromfile(tmp_path / "c.json") == cfg
+    with pytest.raises(ConfigDumpError, match="surrogates"):
+        cfg.dump(tmp_path / "c.yaml")

@@ -69,6 +69,8 @@ def test_http_that_is_silent() -> None:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/a"
         with pytest.raises(OSError, match="timed out"):
             HTTPBackend(timeout=0.05).get(url)
+    with pytest.raises(OSError, match=rf"{url} cannot be reached: .*refused"):
+        HTTPBackend().get(url)
 
 
 # ---------------------------------------------------------------------------- lmdb

@@ -211,3 +211,24 @@ def test_dictionaries(tmp_path: Path) -> None:
     path.write_text("1 cat\nalone\n")
     with pytest.raises(ValueError, match=r"d\.txt:2: 'alone' has a key and no value"):
         dict_from_file(path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"), [("json", '{"a": 1}'), ("yaml", "a: 1"), ("toml", "a = 1")]
+)
+def test_the_mark_before_utf8_is_no_part_of_a_text(tmp_path: Path, ending: str, text: str) -> None:
+    path = tmp_path / f"v.{ending}"
+    path.write_text(text, encoding="utf-8-sig")
+    assert load(path) == file_handlers[ending].load_from_path(path) == {"a": 1}
+    assert load(io.StringIO(f"\ufeff{text}"), ending) == {"a": 1}
+    assert load(io.BytesIO(path.read_bytes()), ending) == {"a": 1}
+
+
+def test_lines_of_a_text_file(tmp_path: Path) -> None:
+    path = tmp_path / "l.txt"
+    path.write_text("a\x0cb 1\r\n\u2028 2\n", encoding="utf-8-sig", newline="")
+    assert list_from_file(path) == ["a\x0cb 1", "\u2028 2"]
+    assert dict_from_file(path) == {"a\x0cb": "1", "\u2028": "2"}
+    path.write_text("1 a\nx b\n")
+    with pytest.raises(ValueError, match=r"l\.txt:2: invalid literal"):
+        dict_from_file(path, key_type=int)

@@ -173,7 +173,7 @@ class Config(ConfigMapping):
                 f"file_format is one of {', '.join(sources.FORMATS)}, got {file_format!r}"
             )
         path = os.path.abspath(f"string{file_format}")
-        source = sources.Reader(trusted).read_text(cfg_str, path)
+        source = sources.Reader(trusted).read_text(cfg_str.removeprefix("\ufeff"), path)
         cfg = _from_source(source, None, trusted, True)
         if import_custom_modules and trusted:
             custom_imports.import_custom(source, cfg._cfg_dict)

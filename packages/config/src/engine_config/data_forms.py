@@ -19,9 +19,10 @@ def data_text(values: dict[Any, Any], kind: str) -> str:
     """
     try:
         if kind == "json":
-            return json_codec.dump(listed(values), indent=2, ensure_ascii=False)
+            # What looks like a hole must not be filled when the text is read.
+            return json_text(listed(values), indent=2).replace("{{", "{\\u007b")
         if kind == "yaml":
-            return yaml_codec.dump(listed(values), sort_keys=False)
+            return _yaml(listed(values))
     except Exception as error:  # each format has errors of its own
         raise ConfigDumpError(f"cannot be written as {kind}: {error}") from error
     raise ConfigDumpError(
@@ -29,14 +30,53 @@ def data_text(values: dict[Any, Any], kind: str) -> str:
     )
 
 
+def json_text(value: Any, **options: Any) -> str:
+    """Return a value as JSON that UTF-8 can hold: half a pair of surrogates is escaped."""
+    text = json_codec.dump(value, ensure_ascii=False, **options)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json_codec.dump(value, **options)
+    return text
+
+
+def _yaml(values: Any) -> str:
+    text = yaml_codec.dump(values, sort_keys=False)
+    if "{{" not in text:
+        return text
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Writes what looks like a hole within quotes, where it can be escaped."""
+
+    def quoted(dumper: Any, value: str) -> Any:
+        style = '"' if "{{" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, quoted)
+    text = yaml_codec.dump(values, sort_keys=False, Dumper=Dumper)
+    return text.replace("{{", "{\\x7b")
+
+
 def listed(value: Any) -> Any:
-    """Return a value as JSON and YAML have it: lists alone, classes and functions by name."""
+    """Return a value as JSON and YAML have it: lists alone, classes and functions by name.
+
+    Raises
+    ------
+    TypeError
+        A key is a tuple or a set, which no text of these formats can give back.
+    """
     if isinstance(value, dict):
+        for key in value:
+            if isinstance(key, tuple | frozenset):
+                raise TypeError(f"the key {key!r} is a {type(key).__name__}; use a string")
         return {key: listed(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
         return [listed(item) for item in json_codec.ordered(value)]
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return [listed(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy's arrays and scalars, without numpy
+        return value.tolist()
     if isinstance(value, type | FunctionType | BuiltinFunctionType):
         return f"{value.__module__}.{value.__qualname__}"
     return value

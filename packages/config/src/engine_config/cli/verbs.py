@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import warnings
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 from engine_config.cli.modernize import import_types
 from engine_config.config import Config
-from engine_config.data_forms import listed
+from engine_config.data_forms import json_text, listed
 from engine_config.diff import differences
 from engine_config.dotted_keys import item_of
 from engine_config.errors import ConfigDumpError, ConfigError, ConfigKeyError
@@ -41,7 +40,9 @@ def _print_coloured(text: str, language: str) -> None:
     from rich.console import Console  # only a terminal needs it
     from rich.syntax import Syntax
 
-    coloured = Syntax("", language, background_color="default").highlight(text.rstrip("\n"))
+    # Plain words in the terminal's own colour: they are to be read on white as on black.
+    syntax = Syntax("", language, theme="ansi_dark", background_color="default")
+    coloured = syntax.highlight(text.rstrip("\n"))
     coloured.rstrip()
     Console(force_terminal=True).print(coloured, soft_wrap=True)  # a line stays one
 
@@ -54,16 +55,14 @@ def get(options: argparse.Namespace) -> int:
     for part in options.key.split("."):
         value = item_of(value, part)[1]
     try:
-        print(json.dumps(listed(value), default=_named, ensure_ascii=False))
+        print(json_text(listed(value), default=_named))
     except (TypeError, ValueError) as error:
         raise ConfigDumpError(f"{options.key} cannot be written as JSON: {error}") from error
     return 0
 
 
 def _named(value: Any) -> Any:
-    """Return what JSON can say of a value: a list, a dotted name, or how it is printed."""
-    if isinstance(value, range):
-        return list(value)
+    """Return what JSON can say of a value: a dotted name, or how it is printed."""
     return getattr(value, "dotpath", None) or repr(value)
 
 

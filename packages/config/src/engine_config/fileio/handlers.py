@@ -48,12 +48,17 @@ class BaseFileHandler(metaclass=ABCMeta):
             self.dump_to_fileobj(obj, file, **kwargs)
 
 
+def _without_mark(text: Any) -> Any:
+    """Return a text without the mark that some editors put before UTF-8."""
+    return text.removeprefix("\ufeff") if isinstance(text, str) else text
+
+
 class JsonHandler(BaseFileHandler):
     """JSON; sets, ranges and numpy's values become lists and numbers."""
 
     def load_from_fileobj(self, file: IO[Any]) -> Any:  # type: ignore[override]  # as MMEngine's
         """Read a value from an open file."""
-        return json.load(file)
+        return json.loads(_without_mark(file.read()))
 
     def dump_to_fileobj(self, obj: Any, file: IO[Any], **kwargs: Any) -> None:
         """Write a value to an open file."""
@@ -93,7 +98,8 @@ class TomlHandler(BaseFileHandler):
     def load_from_fileobj(self, file: IO[Any], **kwargs: Any) -> Any:
         """Read a value from an open file."""
         text = file.read()
-        return toml_codec.load(text if isinstance(text, str) else text.decode(), **kwargs)
+        text = text if isinstance(text, str) else text.decode()
+        return toml_codec.load(_without_mark(text), **kwargs)
 
     def dump_to_fileobj(self, obj: Any, file: IO[Any], **kwargs: Any) -> None:
         """Raise: TOML is read, not written."""

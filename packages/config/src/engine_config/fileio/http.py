@@ -73,3 +73,5 @@ class HTTPBackend(BaseStorageBackend):
                 if error.code == 404:
                     raise FileNotFoundError(f"{url}: the server answers 404") from None
                 raise OSError(f"{url}: the server answers {error.code} {error.reason}") from None
+        except errors.URLError as error:
+            raise errors.URLError(f"{url} cannot be reached: {error.reason}") from error

@@ -27,7 +27,7 @@ def list_from_file(
     offset, max_num
         How many lines to skip, and how many to read at most; 0 reads all.
     """
-    lines = get_text(filename, encoding, backend_args or file_client_args).split("\n")
+    lines = _lines(filename, encoding, backend_args or file_client_args)
     if not lines[-1]:
         lines.pop()
     chosen = lines[offset : offset + max_num] if max_num > 0 else lines[offset:]
@@ -46,14 +46,23 @@ def dict_from_file(
     Raises
     ------
     ValueError
-        A line has only one word.
+        A line has only one word, or the word is no key.
     """
     mapping: dict[Any, str | list[str]] = {}
-    text = get_text(filename, encoding, backend_args or file_client_args)
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = _lines(filename, encoding, backend_args or file_client_args)
+    for number, line in enumerate(lines, 1):
         words = line.split(" ") if line.strip() else []
         if len(words) == 1:
             raise ValueError(f"{filename}:{number}: {line!r} has a key and no value")
         if words:
-            mapping[key_type(words[0])] = words[1] if len(words) == 2 else words[1:]
+            try:
+                key = key_type(words[0])
+            except ValueError as error:
+                raise ValueError(f"{filename}:{number}: {error}") from error
+            mapping[key] = words[1] if len(words) == 2 else words[1:]
     return mapping
+
+
+def _lines(filename: PathLike, encoding: str, backend_args: dict[str, Any] | None) -> list[str]:
+    """Return the lines of a file, but for the mark that some editors put before UTF-8."""
+    return get_text(filename, encoding, backend_args).removeprefix("\ufeff").split("\n")
