@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine_config import Config, ConfigError, ConfigOverrideError, DictAction
-from engine_config.overrides import CommandLine, parse_value
+from engine_config.override_values import parse_value
+from engine_config.overrides import CommandLine
 
 
 def parse(*items: str) -> Any:

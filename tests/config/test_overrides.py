@@ -39,6 +39,7 @@ def config() -> Config:
         ("steps.1=12", "steps", [8, 12]),
         ("steps+=[14,15]", "steps", [8, 11, 14, 15]),
         ("steps+=14", "steps", [8, 11, 14]),
+        ("steps='[1, 2]'", "steps", [1, 2]),
         ("name=3", "name", "3"),
         ("amp=true", "amp", True),
         ("pipeline.1.size=64", "pipeline", [{"type": "Load"}, {"type": "Resize", "size": 64}]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import pickle
 from pathlib import Path
 
@@ -217,3 +218,119 @@ def test_a_text_that_is_yaml_only_once_it_is_filled(tmp_path: Path) -> None:
     cfg = Config.fromfile(file)
     assert cfg.to_dict() == {"ab": 1}
     assert cfg.provenance("ab") == []
+
+
+LISTS = """\
+steps = [
+    8,
+    11,
+    14]
+pipeline = [
+    dict(type='A'),
+    dict(type='B')]
+model = dict(
+    depth=1,
+    head=dict(
+        a=1,
+        b=2))
+"""
+
+
+def lines(cfg: Config, key: str) -> list[str]:
+    """Return the line, or the override, of each place of a key."""
+    return [str(p.line or p.file.removeprefix("--cfg-options ")) for p in cfg.provenance(key)]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "chains"),
+    [
+        (["steps+=[16]"], {"steps": ["1", "steps+=[16]"], "steps.0": ["2"], "steps.2": ["4"]}),
+        (["steps+=[16]"], {"steps.3": ["steps+=[16]"], "steps.-1": ["steps+=[16]"]}),
+        (["~steps.0"], {"steps": ["1", "~steps.0"], "steps.0": ["3"], "steps.1": ["4"]}),
+        (["~steps.2", "steps+=5"], {"steps.1": ["3"], "steps.2": ["steps+=5"]}),
+        (["steps.1=5", "~steps.-3"], {"steps.0": ["3", "steps.1=5"], "steps.1": ["4"]}),
+        (["steps.-1=5"], {"steps.2": ["4", "steps.-1=5"], "steps.1": ["3"]}),
+        (["steps.0=1", "steps=[7]"], {"steps.0": ["2", "steps=[7]"]}),
+        (["steps+=1", "steps=[7]"], {"steps": ["1", "steps+=1", "steps=[7]"]}),
+        (["~pipeline.0"], {"pipeline.0": ["7"], "pipeline.0.type": ["7"]}),
+        (["new.a.b=1"], {key: ["new.a.b=1"] for key in ("new", "new.a", "new.a.b")}),
+        (["new+=[1]"], {key: ["new+=[1]"] for key in ("new", "new.0")}),
+        (["model.new.x=1"], {"model.new": ["model.new.x=1"], "model": ["8"]}),
+    ],
+)
+def test_what_an_override_does_to_a_list(
+    tmp_path: Path, overrides: list[str], chains: dict[str, list[str]]
+) -> None:
+    cfg = Config.fromfile(write(tmp_path, {"c.py": LISTS}))
+    apply_overrides(cfg, overrides)
+    for each in (cfg, pickle.loads(pickle.dumps(cfg)), copy.deepcopy(cfg)):
+        assert {key: lines(each, key) for key in chains} == chains
+
+
+def test_what_a_program_does_to_a_list(tmp_path: Path) -> None:
+    cfg = Config.fromfile(write(tmp_path, {"c.py": LISTS}))
+    cfg.pipeline.insert(0, {"type": "New"})
+    assert [lines(cfg, f"pipeline.{i}.type") for i in range(3)] == [["5"], ["6"], ["7"]]
+    assert [lines(cfg, f"pipeline.{i}") for i in range(3)] == [["5"], ["6"], ["7"]]
+
+
+def test_what_a_program_puts_in_is_known_when_it_changes(tmp_path: Path) -> None:
+    cfg = Config.fromfile(write(tmp_path, {"c.py": LISTS}))
+    cfg.model.head = {"a": 3, "c": [{"d": 4}]}
+    first = cfg.provenance("model.head.a")
+    assert [place.line for place in first[:-1]] == [11]
+    cfg.model.head.a = 4
+    cfg.model.head.c[0].d = 5
+    cfg.model.update(head={"e": 6})
+    here = first[-1].line
+    assert [p.line for p in cfg.provenance("model.head.a")] == [11, here, here + 3]
+    assert [p.line for p in cfg.provenance("model.head.c.0.d")][-2:] == [here, here + 4]
+    assert [p.line for p in cfg.provenance("model.head.e")][-2:] == [here, here + 5]
+    cfg.model |= {"depth": 2}
+    assert cfg.provenance("model.depth")[-1].file == __file__
+
+
+def test_what_a_program_merges(tmp_path: Path) -> None:
+    cfg = Config.fromfile(write(tmp_path, {"c.py": LISTS}))
+    cfg.model.merge({"head": {"a": 7, "new": {"x": {"y": 1}}}})
+    assert cfg.model.head.new.x.y == 1
+    assert [place.line for place in cfg.provenance("model.head.b")] == [12]
+    assert [place.line for place in cfg.provenance("model.depth")] == [9]
+    for key in ("model.head.a", "model.head.new.x.y", "model.head.new"):
+        assert cfg.provenance(key)[-1].file == __file__
+    cfg.merge_from_dict({"fresh.x.y": 1})
+    for key in ("fresh", "fresh.x", "fresh.x.y"):
+        assert [place.file for place in cfg.provenance(key)] == [__file__]
+
+
+def test_keys_that_are_no_words(tmp_path: Path) -> None:
+    text = """\
+    keys = {
+        'a.b': 1,
+        'a': {
+            'b': 2,
+            'b.c': {
+                'd': 3}},
+        None: 4,
+        2.5: 5,
+        True: 6}
+    """
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text}))
+    found = {key: lines(cfg, f"keys.{key}") for key in ("a.b", "a.b.c.d", "None", "2.5", "True")}
+    assert found == {"a.b": ["4"], "a.b.c.d": ["6"], "None": ["7"], "2.5": ["8"], "True": ["9"]}
+    del cfg["keys"]["a"]
+    assert lines(cfg, "keys.a.b") == ["2"]
+    with pytest.raises(ConfigKeyError, match=r"no 'a' among \['2\.5', 'None', 'True', 'a\.b'\]"):
+        cfg.provenance("keys.a.x")
+
+
+def test_a_delete_in_an_update_of_a_lazy_config(tmp_path: Path) -> None:
+    text = """\
+    from engine_config import read_base
+    with read_base():
+        from .base import *
+    model.update(head=dict(_delete_=True, x=1))
+    """
+    file = write(tmp_path, {"c.py": text, "base.py": LISTS})
+    with pytest.raises(ConfigTypeError, match=r"c\.py:4: model\.head says.*or say x\.merge"):
+        Config.fromfile(file)

@@ -216,24 +216,14 @@ class Config(ConfigMapping):
         ConfigKeyError
             There is no such value.
         """
-        node: Any = self._cfg_dict
-        holders: list[tuple[ConfigDict, int]] = []
-        path: list[Any] = []
-        for part in key.split("."):
-            if isinstance(node, ConfigDict):
-                holders.append((node, len(path)))
-            try:
-                index, node = item_of(node, part)
-            except (KeyError, IndexError, TypeError):
-                raise ConfigKeyError(
-                    f"the config has no {key!r}: no {part!r} among {known_keys(node)}"
-                ) from None
-            path.append(index)
-        for holder, start in reversed(holders):
-            chain = chain_of(holder, tuple(path[start:]))
-            if chain:
-                return chain
-        return []
+        try:
+            path, _ = item_of(self._cfg_dict, key)
+        except KeyError as error:
+            part, node = error.args
+            raise ConfigKeyError(
+                f"the config has no {key!r}: no {part!r} among {known_keys(node)}"
+            ) from None
+        return chain_of(self._cfg_dict, path)
 
     @property
     def filename(self) -> Any:
@@ -332,7 +322,7 @@ class Config(ConfigMapping):
         root = merge(changes, self._cfg_dict, allow_list_keys=allow_list_keys)
         mark_new(root, Record())
         for path in paths:
-            note_change(root, path, caller())
+            note_change(root, path, caller(), self._cfg_dict)
         self.__dict__["_cfg_dict"] = root
 
     def _apply(self, items: list[str], allow_list_keys: bool = True) -> None:

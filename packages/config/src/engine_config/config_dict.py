@@ -138,8 +138,11 @@ class ConfigDict(Marked):
     def merge(self, other: dict[Any, Any]) -> None:
         """Merge a dictionary in, as a config is merged over its base: ``_delete_`` counts."""
         distrust(self, other)
-        for key, value in raw_items(merge(other, self)):
-            self[key] = value
+        new = ConfigDict(other)  # so that the values put in are ConfigDicts, too
+        merged = merge(new, self)
+        for key in new:
+            _set(self, key, _get(merged, key))
+        _note_merged(self, new)
 
     # ------------------------------------------------------------------ copying
 
@@ -202,12 +205,43 @@ def _note(node: ConfigDict, key: Any) -> None:
     mark = mark_of(node)
     if mark is not None:
         set_mark(node, mark.with_change((key,), caller()))
+        _mark_new(_get(node, key), mark._replace(path=(*mark.path, key)))
+
+
+def _mark_new(value: Any, like: Mark) -> None:
+    """Mark the dictionaries that a program puts in, so that later changes of them are known."""
+    if type(value) in ATOMS:
+        return
+    if isinstance(value, ConfigDict):
+        if mark_of(value) is not None:
+            return
+        set_mark(value, Mark(like.record._replace(trusted=True, source=None), like.path))
+        pairs: Iterable[tuple[Any, Any]] = _items(value)
+    elif isinstance(value, list | tuple):
+        pairs = enumerate(value)
+    else:
+        return
+    for key, item in pairs:
+        _mark_new(item, like._replace(path=(*like.path, key)))
+
+
+def _note_merged(node: ConfigDict, new: dict[Any, Any]) -> None:
+    """Remember which line of a program merged values into a config that came from a file."""
+    if mark_of(node) is None:
+        return
+    for key, value in _items(new):
+        inner = _get(node, key)
+        merged = isinstance(value, dict) and inner is not value and mark_of(inner) is not None
+        if merged and not dict.get(value, "_delete_"):
+            _note_merged(inner, value)
+        else:
+            _note(node, key)
 
 
 def calling_frame() -> FrameType:
     """Return the frame outside of this package that is running."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_HOME):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_HOMES):
         frame = frame.f_back
     return frame
 
@@ -218,7 +252,7 @@ def caller() -> Origin:
     return Origin(frame.f_code.co_filename, frame.f_lineno)
 
 
-_HOME = __name__.partition(".")[0] + "."
+_HOMES = (__name__.partition(".")[0] + ".", "addict.")
 
 
 def hook(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 
@@ -13,21 +14,60 @@ def is_index(part: str) -> bool:
     return digits.isdecimal() and digits.isascii() and len(digits) <= 18
 
 
-def item_of(node: Any, part: str) -> tuple[Any, Any]:
-    """Return the key or the index that a part of a dotted key means, and the value there.
+def item_of(node: Any, key: str) -> tuple[tuple[Any, ...], Any]:
+    """Return the keys and indices that a dotted key means, and the value there.
+
+    >>> item_of({"a": {"b.c": [1, 2], None: 3}}, "a.b.c.-1")
+    (('a', 'b.c', 1), 2)
 
     Raises
     ------
-    KeyError, IndexError, TypeError
-        There is none.
+    KeyError
+        There is none: of the part that is missing, and of what has no such part.
+    """
+    found = _find(node, key)
+    if found is not None:
+        return found
+    for part in key.split("."):
+        inner = _find(node, part)
+        if inner is None:
+            raise KeyError(part, node)
+        node = inner[1]
+    raise KeyError(key, node)
+
+
+def _find(node: Any, key: str) -> tuple[tuple[Any, ...], Any] | None:
+    for name, value, rest in _beginnings(node, key):
+        if rest is None:
+            return (name,), value
+        below = _find(value, rest)
+        if below is not None:
+            return (name, *below[0]), below[1]
+    return None
+
+
+def _beginnings(node: Any, key: str) -> Iterator[tuple[Any, Any, str | None]]:
+    """Yield each item whose name a dotted key begins with, and the rest of the dotted key.
+
+    A name may itself have dots; shorter names come first.
     """
     if isinstance(node, list | tuple):
-        if not is_index(part):
-            raise KeyError(part)
-        return int(part), node[int(part)]
-    if part not in node and is_index(part) and int(part) in node:
-        return int(part), node[int(part)]
-    return part, dict.__getitem__(node, part)
+        part, dot, rest = key.partition(".")
+        index = int(part) if is_index(part) else len(node)
+        if -len(node) <= index < len(node):
+            yield index % len(node), node[index], rest if dot else None
+    if not isinstance(node, dict):
+        return
+    others = {str(name): name for name in node if not isinstance(name, str)}
+    dots = [at for at, letter in enumerate(key) if letter == "."]
+    for end in (*dots, len(key)):
+        name: Any = key[:end] if key[:end] in node else others.get(key[:end], _NONE)
+        if name is not _NONE:
+            value = dict.__getitem__(node, name)
+            yield name, value, key[end + 1 :] if end < len(key) else None
+
+
+_NONE: Any = object()
 
 
 def known_keys(node: Any) -> str:

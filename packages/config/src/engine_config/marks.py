@@ -42,14 +42,17 @@ class Mark(_Mark):  # made for each dictionary of a config: the cheapest value t
     """Where a dictionary came from: the record of its config, its path there, and later changes.
 
     Copies of a dictionary share its mark, so a mark does not change: ``with_change`` makes a new.
+    A change at ``(*path, ...)`` is of the list at the path and not of the items in it.
     """
 
     __slots__ = ()
 
     def with_change(self, path: Path, origin: Origin) -> Mark:
         """Return the mark of a dictionary after a value below it was set at a place."""
-        changes = {**self.changes, path: (*self.changes.get(path, ()), origin)}
-        return Mark(self.record, self.path, changes)
+        before = (*self.changes.get(path, ()), *self.changes.get((*path, ...), ()))
+        # what was set below it is gone
+        changes = {at: past for at, past in self.changes.items() if at[: len(path)] != path}
+        return Mark(self.record, self.path, {**changes, path: (*before, origin)})
 
     def __reduce__(self) -> tuple[type[Mark], tuple[Any, ...]]:
         changes = (dict(self.changes),) if self.changes else ()

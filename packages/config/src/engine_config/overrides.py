@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ from engine_config.late import Late
 from engine_config.marks import Record
 from engine_config.merge import DELETE_KEY
 from engine_config.origins import Origin
-from engine_config.parsing import NO_LITERAL
-from engine_config.provenance import mark_new, note_change
+from engine_config.override_values import parse_value
+from engine_config.provenance import mark_new, note_appended, note_change, note_removal
 
 if TYPE_CHECKING:
     import logging
@@ -26,7 +25,6 @@ else:
     logging = Late("logging")
 
 _MISSING: Any = object()
-_WORDS = {"true": True, "false": False}
 
 
 class _ArgumentError(ConfigOverrideError, ArgumentError):
@@ -128,71 +126,6 @@ def split(text: str) -> tuple[str, str, str]:
     return kind, key, value
 
 
-# ---------------------------------------------------------------------------- values
-
-
-def parse_value(text: str) -> Any:
-    """Read one value of the command line; what is no number, list or tuple is a string.
-
-    >>> [parse_value(text) for text in ("1e-3", "True", "None", "[1,a]", "1,2", "(1,)", "x y")]
-    [0.001, True, None, [1, 'a'], [1, 2], (1,), 'x y']
-
-    Raises
-    ------
-    ConfigOverrideError
-        A bracket or a quote does not close.
-    """
-    text = text.strip()
-    parts = _split_commas(text)
-    if len(parts) > 1:
-        return [parse_value(part) for part in parts if part.strip()]
-    if text[:1] in "[(" and text[:1]:
-        items = [parse_value(part) for part in _split_commas(text[1:-1]) if part.strip()]
-        return items if text[0] == "[" else tuple(items)
-    return _atom(text)
-
-
-def _atom(text: str) -> Any:
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    if text == "None" or (text[:1] in "'\"{" and text):
-        try:
-            return ast.literal_eval(text)
-        except NO_LITERAL:
-            return text[1:-1] if text[:1] in "'\"" else text
-    return text
-
-
-def _split_commas(text: str) -> list[str]:
-    """Split at the commas that stand in no brackets and no quotes."""
-    parts, closing, quote, start = [], "", "", 0
-    for index, char in enumerate(text):
-        before = text[:index].rstrip()[-1:]
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "\"'" and before in ("", ",", "[", "(", "{", ":"):
-            quote = char
-        elif char in "([{":
-            closing += {"(": ")", "[": "]", "{": "}"}[char]
-        elif char in ")]}" and closing:
-            if char != closing[-1]:
-                raise ConfigOverrideError(
-                    f"in {text!r} a {char!r} closes what {closing[-1]!r} should"
-                )
-            closing = closing[:-1]
-        elif char == "," and not closing:
-            parts.append(text[start:index])
-            start = index + 1
-    if closing or quote:
-        raise ConfigOverrideError(f"{text!r} lacks a closing {(quote or closing[-1])!r}")
-    return [*parts, text[start:]]
-
-
 # -------------------------------------------------------------------------- applying
 
 
@@ -226,32 +159,35 @@ def apply_to(
     changed: ConfigDict = deep_copy(root, {})
     changes: list[tuple[Path, Origin]] = []
     for item in sorted(overrides, key=_is_kept):  # what is emptied is so before it is filled
-        path = _apply(changed, item, allow_list_keys)
+        origin = Origin(f"--cfg-options {item}", 0)
+        path = _apply(changed, item, allow_list_keys, origin)
         if path:
-            origin = Origin(f"--cfg-options {item}", 0)
-            mark_new(changed, Record())
-            note_change(changed, path, origin)
             changes.append((path, origin))
     return changed, changes
 
 
-def _apply(root: ConfigDict, item: str, allow_list_keys: bool) -> Path:
+def _apply(root: ConfigDict, item: str, allow_list_keys: bool, origin: Origin) -> Path:
     kind, key, text = split(item)
     parts = key.split(".")
     node: Any = root
     path: list[Any] = []
+    made: Path = ()
     for part in parts[:-1]:
+        is_new = _get(node, _key(node, part, item, allow_list_keys)) is _MISSING
         node = _inner(node, part, item, path, make=kind != "~", lists=allow_list_keys)
+        made = tuple(path) if is_new and not made else made
     last = _key(node, parts[-1], item, allow_list_keys)
     old = _get(node, last)
     path.append(last)
     if kind == "~":
         if old is _MISSING:
             raise _refused(item, f"there is no {key!r} to delete", node, parts[-1])
+        if isinstance(node, list):
+            note_removal(root, tuple(path[:-1]), last, origin)
         del node[last]
         return ()
     if last == DELETE_KEY:
-        return _emptied(node, item, text, tuple(path))
+        return _noted(root, _emptied(node, item, text, tuple(path)), made, origin)
     if isinstance(node, list) and old is _MISSING:
         raise _refused(item, f"a list of {len(node)} items has no item {last}", node, parts[-1])
     if old is _MISSING:
@@ -261,7 +197,25 @@ def _apply(root: ConfigDict, item: str, allow_list_keys: bool) -> Path:
         dict.__setitem__(node, last, hook(value))
     else:
         node[last] = hook(value)
-    return tuple(path)
+    added = len(value) - len(old) if kind == "+=" and old is not _MISSING else None
+    return _noted(root, tuple(path), made, origin, added)
+
+
+def _noted(
+    root: ConfigDict, path: Path, made: Path, origin: Origin, added: int | None = None
+) -> Path:
+    """Remember what an override has set: a value, or a number of items added to a list.
+
+    And what it has made to hold the value.
+    """
+    mark_new(root, Record())
+    if made:
+        note_change(root, made, origin)
+    if added is not None:
+        note_appended(root, path, added, origin)
+    elif path:
+        note_change(root, path, origin)
+    return path
 
 
 def _is_kept(item: str) -> bool:
@@ -342,6 +296,8 @@ def _typed(item: str, old: Any, text: str) -> Any:
         )
     if type(old) is float and type(new) is int:
         return float(new)
+    if isinstance(old, list | tuple) and isinstance(new, str) and new[:1] in ("[", "("):
+        new = _parsed(item, new)  # a list in quotes, as a shell may leave them
     if isinstance(old, tuple) and isinstance(new, list):
         return tuple(new)
     if isinstance(old, list | tuple) and isinstance(new, str | int | float):

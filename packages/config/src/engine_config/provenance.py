@@ -89,9 +89,11 @@ _CONTAINERS = (dict, list, tuple)
 
 def _needless_delete(record: Record, path: Path) -> ConfigTypeError:
     chain = _written(record, (*path, DELETE_KEY))
+    lazily = record.source is not None and record.source.kind == "lazy"
+    remedy = "say x.merge(…), x.update(…) deletes nothing" if lazily else "correct the key"
     return ConfigTypeError(
         f"{dotted(path) or 'the config'} says {DELETE_KEY}, but no base has anything there to "
-        f"delete; leave it out, or correct the key",
+        f"delete; leave it out, or {remedy}",
         chain[-1] if chain else None,
     )
 
@@ -110,14 +112,22 @@ def mark_new(node: Any, record: Record, path: Path = ()) -> None:
                 mark_new(value, record, (*path, index))
 
 
-def note_change(root: ConfigDict, path: Sequence[Any], origin: Origin) -> None:
-    """Remember that the value at a path below a dictionary was set at a place."""
+def note_change(
+    root: ConfigDict, path: Sequence[Any], origin: Origin, before: ConfigDict | None = None
+) -> None:
+    """Remember that the value at a path below a dictionary was set at a place.
+
+    With what the dictionary was before, also that what holds the value was made there.
+    """
+    if before is not None:
+        made = _first_new(before, path)
+        if made < len(path):
+            note_change(root, path[:made], origin)
     node: Any = root
     holder, start = root, 0
     path = list(path)
     for depth, key in enumerate(path):
-        if isinstance(node, list | tuple) and isinstance(key, str) and is_index(key):
-            path[depth] = key = int(key)
+        path[depth] = key = _index(node, key)
         if depth == len(path) - 1:
             break
         try:
@@ -131,13 +141,104 @@ def note_change(root: ConfigDict, path: Sequence[Any], origin: Origin) -> None:
         set_mark(holder, mark.with_change(tuple(path[start:]), origin))
 
 
+def _index(node: Any, key: Any) -> Any:
+    """Return a key, of a list as the index that it means, counted from the first item."""
+    if isinstance(node, list | tuple):
+        if isinstance(key, str) and is_index(key):
+            key = int(key)
+        if isinstance(key, int) and key < 0:
+            key += len(node)
+    return key
+
+
+def _first_new(node: Any, path: Sequence[Any]) -> int:
+    """Return how much of a path leads to the first thing on it that is not there."""
+    for length, key in enumerate(path, 1):
+        try:
+            key = _index(node, key)
+            node = dict.__getitem__(node, key) if isinstance(node, dict) else node[key]
+        except (KeyError, IndexError, TypeError):
+            return length
+    return len(path)
+
+
+# Noted for an item of a list: what is known of its index is of another item.
+_ANOTHER = Origin("", 0)
+
+
+def note_appended(root: ConfigDict, path: Path, count: int, origin: Origin) -> None:
+    """Remember that the last items of the list at a path were put there at a place."""
+    length = len(item_at(root, path))
+    note_change(root, (*path, ...), origin)
+    for index in range(length - count, length):
+        note_change(root, (*path, index), _ANOTHER)
+        note_change(root, (*path, index), origin)
+
+
+def note_removal(root: ConfigDict, path: Path, index: int, origin: Origin) -> None:
+    """Remember that an item of the list at a path is about to be removed at a place."""
+    items = item_at(root, path)
+    # dictionaries know where they were
+    behind = [i for i in range(_index(items, index) + 1, len(items)) if mark_of(items[i]) is None]
+    chains = [chain_of(root, (*path, i)) for i in behind]
+    note_change(root, (*path, ...), origin)
+    for i, chain in zip(behind, chains, strict=True):
+        for place in (_ANOTHER, *chain):
+            note_change(root, (*path, i - 1), place)
+
+
+def item_at(node: Any, path: Path) -> Any:
+    """Return the value at a path, not built if it is lazy."""
+    for key in path:
+        node = dict.__getitem__(node, key) if isinstance(node, dict) else node[key]
+    return node
+
+
 def chain_of(node: object, path: Path) -> list[Origin]:
     """Return the places that set the value at a path below a dictionary, the last in force."""
+    chain: list[Origin] = []
+    for holder, below in reversed(_holders(node, path)):
+        mark = mark_of(holder)
+        if mark is None:
+            continue
+        found = _chain(mark, below)
+        chain = found + (chain[1:] if chain[:1] == found[-1:] else chain)
+        if chain and mark.record.source is not None:
+            break  # the files tell all that was before
+    return chain
+
+
+def _holders(node: Any, path: Path) -> list[tuple[Any, Path]]:
+    """Return the dictionaries along a path, and where the files have the rest of it below each."""
+    node = getattr(node, "__dict__", {}).get("_cfg_dict", node)
     mark = mark_of(node)
-    if mark is None:
-        return []
-    parts = (path[:length] for length in range(1, len(path) + 1))
+    above = () if mark is None else mark.path
+    found: list[tuple[Any, int]] = [(node, 0)]
+    known: list[Any] = []
+    for depth, key in enumerate(path):
+        try:
+            inner = item_at(node, (key,))
+        except (KeyError, IndexError, TypeError):
+            known += path[depth:]
+            break
+        if isinstance(node, list | tuple) and isinstance(inner, dict):
+            mark = mark_of(inner)
+            if mark is None:  # put there by a program, of which only the list is known
+                break
+            if mark.path[:-1] == (*above, *known):
+                key = mark.path[-1]  # where it was before it moved
+        known.append(key)
+        node = inner
+        if isinstance(node, ConfigDict) and depth < len(path) - 1:
+            found.append((node, depth + 1))
+    return [(holder, tuple(known[start:])) for holder, start in found]
+
+
+def _chain(mark: Mark, path: Path) -> list[Origin]:
+    parts = (*(path[:length] for length in range(1, len(path) + 1)), (*path, ...))
     changed = [origin for part in parts for origin in mark.changes.get(part, ())]
+    if _ANOTHER in changed:
+        return changed[len(changed) - changed[::-1].index(_ANOTHER) :]
     # what was set later and never written out is no matter of the files
     written: list[Origin] = _written(mark.record, (*mark.path, *path), alone=bool(changed))
     return written + changed

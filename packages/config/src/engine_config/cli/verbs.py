@@ -51,9 +51,7 @@ def get(options: argparse.Namespace) -> int:
     """Print one value as JSON."""
     cfg = _read(options.config, options)
     cfg.provenance(options.key)  # names the part of the key that is not there
-    value: Any = cfg.to_dict()  # with what is lazy by name
-    for part in options.key.split("."):
-        value = item_of(value, part)[1]
+    _, value = item_of(cfg.to_dict(), options.key)  # with what is lazy by name
     try:
         print(json_text(listed(value), default=_named))
     except (TypeError, ValueError) as error:
