@@ -57,6 +57,12 @@ PYTHON = {
     "tabs": "if 1:\n\t«a»a = dict(\n\t\t«a.b»b=1)\n",
     "continued lines": "«a»a = \\\n  dict(«a.b»b=(1\n  ), «a.c»c=2)\n",
     "globals": "«a»globals()['a'] = dict(«a.b»b=1)\n",
+    "removed": "a = [1, «a.0»2, 3, «a.1»4]\ndel a[0]\nx = a.pop(1)\nd = dict(b=1)\ndel d['b']\n«d.b»d['b'] = 2\n",
+    "in an order that is not known": "«a»«a.0»«a.1»a = sorted([2, 1])\n«b»«b.0»b = [1, 2, 2]\nb.remove(1)\n«c»«c.0»c = [1, 2]\nc.reverse()\n",
+    "by another name": "a = dict(«a.b»b=1)\nx = a\nx['c'] = 1\n«a.d»«x.d»x['d'] = 2\nl = [«l.0»1]\ny = l\ny.append(«l.1»2)\n",
+    "copies of copies": "a = dict(«a.b»b=dict(«a.b.c»«x.b.c»c=1))\nx = a.copy()\nx['b'] = dict(a['b'])\n",
+    "only where it is not there": "a = dict(«a.b»b=1)\na.setdefault('b', 2)\na.setdefault(«a.c»'c', dict(«a.c.d»d=1))\n",
+    "appended by a loop": "a = [«a.0»1]\nfor i in range(3):\n    a.append(«a.1»«a.3»i)\n",
     "appended": "a = [«a.0»1]\na.append(«a.1»dict(«a.1.k»k=2))\na.extend([«a.2»3])\na.insert(3, «a.3»4)\n",
     "updated": "a = dict(«a.b»b=1)\na.update(«a.c»c=2)\na.update({«a.d»'d': 3})\n",
     "computed keys": "a = {}\nfor «i»i in range(2):\n    «a.k0»«a.k1»a[f'k{i}'] = i\n",
@@ -168,3 +174,18 @@ def test_overrides(tmp_path: Path, trusted: bool) -> None:
         assert (chain[-1].file, chain[-1].line) == (f"--cfg-options {option}", 0)
         written = places(cfg, key)[:-1]
         assert written == marks.get(key, []), key
+
+
+def test_a_copy_is_apart_from_what_it_is_of(tmp_path: Path) -> None:
+    text = "import copy\na = [dict(«a.0.k»k=1)]\nb = copy.deepcopy(a)\n«b.0.n»b[0]['n'] = 2\nb[0]['k'] = 2\n"
+    check(tmp_path, {"c.py": text}, styles=(True,))
+    files = {
+        "c.py": "from engine_config import read_base\nwith read_base():\n    from .b import *\n«a.l.k»a.l.k = 2\n",
+        "b.py": "a = dict(l=dict(«b.l.k»«a.l.k»k=1))\nb = a\n",
+    }
+    check(tmp_path, files, styles=(True,))
+
+
+def test_what_a_function_makes_is_not_what_it_is_given(tmp_path: Path) -> None:
+    text = "def f(x):\n    return [7, 8]\n«a»«a.0»«a.1»a = f([1,\n  2])\nfrom collections import OrderedDict\nb = OrderedDict(«b.c»c=1)\n"
+    check(tmp_path, {"c.py": text}, styles=(True,))

@@ -37,6 +37,13 @@ class Place:
             place = place.children.get(key) or place.children.get(COMPUTED)
         return place
 
+    def copy(self) -> Place:
+        """Return a place of its own, and all within it."""
+        children = self.children
+        if children is not None:
+            children = {key: place.copy() for key, place in children.items()}
+        return Place(self.spots, children, self.deletes)
+
 
 def over(new: Place, old: Place | None) -> Place:
     """Return the place of a value merged over another: the old spots stay below."""
@@ -86,6 +93,7 @@ class _Reader:
         self.base = base
         self.imports = imports
         self.executed: set[int] | None = None
+        self.loops = 0  # how many are around the statement that is followed
         # A syntax tree counts the bytes of UTF-8.
         self.lines = [] if text.isascii() else [line.encode() for line in text.split("\n")]
 
@@ -111,6 +119,9 @@ class _Reader:
                 self.assign(node.value.target, node.value.value)
             elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
                 self.called(node.value)
+            elif isinstance(node, ast.Delete):
+                for target in node.targets:
+                    self.deleted(target)
             elif is_read_base(node):
                 self.read_bases(getattr(node, "body", []))
             else:
@@ -125,7 +136,10 @@ class _Reader:
         if isinstance(node, ast.For):
             self.assign(node.target, ast.copy_location(ast.Constant(None), node.target))
         if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try):
+            loop = isinstance(node, ast.For | ast.While)
+            self.loops += loop
             self.run(node.body)
+            self.loops -= loop
         if self.executed is None:
             return  # what else stands there may not have run
         for handler in getattr(node, "handlers", ()):
@@ -136,7 +150,9 @@ class _Reader:
     def read_bases(self, body: list[ast.stmt]) -> None:
         for node in body:
             if isinstance(node, ast.ImportFrom):
-                places = self.imports(node.level, node.module or "")
+                found = self.imports(node.level, node.module or "")
+                # what two names of a base share is two values here
+                places = {name: place.copy() for name, place in found.items()}
                 for alias in node.names:
                     if alias.name == "*":
                         self.names.update(places)
@@ -144,6 +160,8 @@ class _Reader:
                         self.names[alias.asname or alias.name] = places[alias.name]
 
     def assign(self, target: ast.expr, value: ast.expr) -> None:
+        if isinstance(value, ast.Call) and getattr(value.func, "attr", "") == "pop":
+            self.called(value)
         if isinstance(target, ast.Tuple | ast.List):
             parts = value.elts if isinstance(value, ast.Tuple | ast.List) else []
             for i, part in enumerate(target.elts):
@@ -174,33 +192,76 @@ class _Reader:
         """Follow ``x.update(…)``, ``x.append(…)`` and their like."""
         if not isinstance(call.func, ast.Attribute):
             return
-        updates = call.func.attr in ("update", "merge")
+        method = call.func.attr
+        updates = method in ("update", "merge", "setdefault")
         holder = self.resolve(call.func.value, make=updates)
         if holder is None or (holder.children is None and not updates):
             return  # how many items there are is not known
-        children = holder.children if holder.children is not None else {}
-        if updates:
+        if holder.children is None:
+            holder.children = {}
+        if method in ("update", "merge"):
             for key, place in (self.children(_as_dict(call)) or {}).items():
-                children[key] = over(place, children.get(key))
-        elif call.func.attr == "append" and call.args:
-            children[len(children)] = self.place(call.args[0], call.args[0])
-        elif call.func.attr == "insert" and len(call.args) == 2:
+                holder.children[key] = over(place, holder.children.get(key))
+        elif method == "setdefault" and call.args:
+            key = _constant(call.args[0])
+            if key not in holder.children:
+                holder.children[key] = self.place(call.args[0], call.args[-1])
+        elif method == "pop":
+            self.removed(holder, _constant(call.args[0]) if call.args else -1)
+        elif method in ("remove", "sort", "reverse", "clear"):
+            holder.children = None
+        elif COMPUTED not in holder.children:
+            self.added(holder.children, method, call.args)
+
+    def added(self, children: dict[Any, Place], method: str, args: list[ast.expr]) -> None:
+        """Follow what adds items to a list."""
+        if method == "append" and args:
+            place = children[len(children)] = self.place(args[0], args[0])
+            if self.loops:  # nor is it known from here on how many items there are
+                children[COMPUTED] = place
+        elif method == "insert" and len(args) == 2:
             items = [children[key] for key in sorted(k for k in children if isinstance(k, int))]
-            index = _constant(call.args[0])
-            items.insert(
-                index if isinstance(index, int) else 0, self.place(call.args[1], call.args[1])
-            )
-            children = dict(enumerate(items))
-        elif call.func.attr == "extend" and call.args:
-            more = self.children(call.args[0]) or {}
+            index = _constant(args[0])
+            items.insert(index if isinstance(index, int) else 0, self.place(args[1], args[1]))
+            children.update(enumerate(items))
+        elif method == "extend" and args:
+            more = self.children(args[0]) or {}
             start = len(children)
             children.update({start + i: place for i, place in enumerate(more.values())})
-        holder.children = children
+
+    def deleted(self, target: ast.expr) -> None:
+        if isinstance(target, ast.Name):
+            self.names.pop(target.id, None)
+        elif isinstance(target, ast.Subscript | ast.Attribute):
+            holder = self.resolve(target.value)
+            key = target.attr if isinstance(target, ast.Attribute) else _constant(target.slice)
+            if holder is not None:
+                self.removed(holder, key)
+
+    def removed(self, holder: Place, key: Any) -> None:
+        """Follow what removes a key, or an item: those behind it move up."""
+        children = holder.children
+        if children is None:
+            return
+        if key in children and not isinstance(key, int):
+            del children[key]
+        elif isinstance(key, int) and all(isinstance(known, int) for known in children):
+            items = [children[known] for known in sorted(children)]
+            if -len(items) <= key < len(items):
+                del items[key]
+            children.clear()
+            children.update(enumerate(items))
+        else:
+            holder.children = None  # which one it was is not known
 
     # -------------------------------------------------------------------- expressions
 
     def place(self, at: ast.AST, value: ast.expr) -> Place:
         children = self.children(value)
+        if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+            found = self.resolve(value)
+            if found is not None:
+                children = found.children  # the same dictionary by another name
         deletes = isinstance(value, ast.Dict | ast.Call) and "_delete_" in (children or {})
         return Place(self.spot(at), children, deletes)
 
@@ -246,7 +307,8 @@ class _Reader:
         return dict(enumerate(places))
 
     def of_call(self, call: ast.Call) -> dict[Any, Place] | None:
-        if isinstance(call.func, ast.Name) and call.func.id == "dict":
+        name = getattr(call.func, "id", None) or getattr(call.func, "attr", None)
+        if name in _DICTIONARIES:
             children: dict[Any, Place] = {}
             for argument in call.args:
                 children.update(self.children(argument) or {})
@@ -256,11 +318,12 @@ class _Reader:
                 else:
                     children[keyword.arg] = self.place(keyword, keyword.value)
             return children
-        if isinstance(call.func, ast.Attribute) and call.func.attr in ("copy", "deepcopy"):
-            return self.children(call.args[0] if call.args else call.func.value)
-        if isinstance(call.func, ast.Name) and call.args:
-            return self.children(call.args[0])  # list(x), deepcopy(x)
-        return None
+        if name == "copy" and isinstance(call.func, ast.Attribute) and not call.args:
+            return self.children(call.func.value)
+        if name not in _COPIES or not call.args:
+            return None  # what it makes of its arguments is not known
+        found = self.children(call.args[0])
+        return Place((), found).copy().children if name == "deepcopy" else found
 
     def resolve(self, node: ast.expr, make: bool = False) -> Place | None:
         """Return the place that a name, an attribute or an item stands for.
@@ -278,6 +341,10 @@ class _Reader:
                 holder.children = {}
             return holder.children.setdefault(key, Place(holder.spots))
         return None
+
+
+_DICTIONARIES = ("dict", "ConfigDict", "OrderedDict")
+_COPIES = ("copy", "deepcopy", "list", "tuple")
 
 
 def _constant(node: ast.expr) -> Any:
