@@ -232,3 +232,21 @@ def test_deepcopy_keeps_what_is_shared() -> None:
     cfg.b = cfg.a
     other = deepcopy(cfg)
     assert other.a is other.b is not cfg.a
+
+
+def test_arguments_of_what_is_no_plain_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """\
+    from absent_library import Net
+    model = dict(type=Net, flags=[True, False], pairs=[(1, 2)], nothing=[None])
+    help = 'h'
+    """
+    file = write(tmp_path, {"c.py": text})
+    line = ["--model.flags", "false", "True", "--model.pairs", "(3,4)", "[5]"]
+    monkeypatch.setattr(sys, "argv", ["train.py", str(file), *line])
+    parser, _ = Config.auto_argparser()
+    found = vars(parser.parse_args())
+    assert found["model.flags"] == [False, True]
+    assert found["model.pairs"] == [(3, 4), [5]]
+    assert {"model.type", "help"}.isdisjoint(found)

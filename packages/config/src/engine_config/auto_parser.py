@@ -5,16 +5,26 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from engine_config.override_values import parse_value
+
+_ITEMS = (str, int, float)
+
 
 def add_arguments(parser: ArgumentParser, values: dict[Any, Any], prefix: str = "--") -> None:
-    """Add ``--a.b`` for each string, number, boolean and list of a config."""
-    for key, value in values.items():
+    """Add ``--a.b`` for each string, number, boolean and list of a config.
+
+    What is lazy is not imported for that; a key has none whose argument the parser has already.
+    """
+    for key, value in dict.items(values):
         option = f"{prefix}{key}"
+        if option in parser._option_string_actions:  # such as --help
+            continue
         if isinstance(value, dict):
             add_arguments(parser, value, f"{option}.")
         elif isinstance(value, bool):
             parser.add_argument(option, action="store_true")
-        elif isinstance(value, str | int | float):
+        elif isinstance(value, _ITEMS):
             parser.add_argument(option, type=type(value))
         elif isinstance(value, list | tuple) and value:
-            parser.add_argument(option, type=type(value[0]), nargs="+")
+            kind = type(value[0])
+            parser.add_argument(option, type=kind if kind in _ITEMS else parse_value, nargs="+")
