@@ -215,6 +215,20 @@ def test_a_lazy_config_over_data_is_refused(tmp_path: Path) -> None:
         Config.fromfile(write(tmp_path, {"c.py": text}))
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("x = A(1)", r"c\.py:3: absent_library\.A is called .* lazily at \S*c\.py:2 and exists"),
+        ("class X(A): pass", r"c\.py:3: a class is derived from absent_library\.A, but it is"),
+        ("class X(B.y): pass", r"c\.py:3: a class is derived from absent_library\.B\.y, but it"),
+    ],
+)
+def test_what_lazy_objects_cannot_do(tmp_path: Path, line: str, message: str) -> None:
+    text = f"import os\nfrom absent_library import A, B\n{line}\n"
+    with pytest.raises(ConfigImportError, match=message):
+        Config.fromfile(write(tmp_path, {"c.py": text}))
+
+
 def test_a_lazy_object_cannot_be_called_while_reading(tmp_path: Path) -> None:
     files = {"c.py": "from absent_library import A\n\na = A(1)"}
     with pytest.raises(ConfigImportError, match=r"A is called while the config is read"):

@@ -91,6 +91,13 @@ class LazyObject:
         """Refuse: what is imported lazily is not there yet."""
         raise _called(self.dotpath, self.location)
 
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+        """Refuse: no class can be derived from what is not there yet."""
+        raise ConfigImportError(
+            f"a class is derived from {self.dotpath}, but {_lazily(self.location)}; define the "
+            f"class in a module, and import it from there"
+        )
+
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
 
@@ -165,6 +172,13 @@ class LazyAttr:
         """Refuse: what is imported lazily is not there yet."""
         raise _called(self.dotpath, self.location)
 
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+        """Refuse: no class can be derived from what is not there yet."""
+        raise ConfigImportError(
+            f"a class is derived from {self.dotpath}, but {_lazily(self.location)}; define the "
+            f"class in a module, and import it from there"
+        )
+
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
 
@@ -232,8 +246,12 @@ def of_module(module: ModuleType) -> LazyObject | ModuleType:
 
 
 def _called(dotpath: str, location: object) -> ConfigImportError:
-    return ConfigImportError(
-        f"{dotpath} is called while the config is read, but it is imported lazily and exists only "
-        f"once built; write dict(type=…, …) instead",
-        location if isinstance(location, Origin) else None,
+    return ConfigImportError(  # whoever runs the config knows the line of the call
+        f"{dotpath} is called while the config is read, but {_lazily(location)}; write "
+        f"dict(type=…, …) instead"
     )
+
+
+def _lazily(location: object) -> str:
+    where = f" at {location}" if location else ""
+    return f"it is imported lazily{where} and exists only once built"
