@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine_config import ConfigDict
+from engine_config import ConfigDict, ConfigTypeError
 
 
 def test_every_level_is_read_by_attribute() -> None:
@@ -70,6 +70,13 @@ def test_merge() -> None:
     cfg = ConfigDict(a={"x": 1}, b={"y": 1})
     cfg.merge({"a": {"z": 2}, "b": {"_delete_": True, "w": 3}})
     assert cfg == {"a": {"x": 1, "z": 2}, "b": {"w": 3}}
+    cfg.merge({"a": {"x": None, "z": [1]}})
+    cfg.merge({"a": {"x": {"y": 1}, "z": {"y": 2}}})
+    assert cfg == {"a": {"x": {"y": 1}, "z": {"y": 2}}, "b": {"w": 3}}
+    cfg.merge({"_delete_": True, "c": 1})
+    assert cfg == {"c": 1}
+    with pytest.raises(ConfigTypeError, match="d says _delete_=True, but there is nothing"):
+        cfg.merge({"d": {"_delete_": True}})
 
 
 def test_or() -> None:

@@ -136,10 +136,15 @@ class ConfigDict(Marked):
                 self[key] = value
 
     def merge(self, other: dict[Any, Any]) -> None:
-        """Merge a dictionary in, as a config is merged over its base: ``_delete_`` counts."""
+        """Merge a dictionary in: ``_delete_`` counts, as where a config is merged over its base.
+
+        A dictionary over something that is none replaces it.
+        """
         distrust(self, other)
         new = ConfigDict(other)  # so that the values put in are ConfigDicts, too
-        merged = merge(new, self)
+        if dict.pop(new, "_delete_", False):
+            self.clear()
+        merged = merge(new, self, replace=True)
         for key in new:
             _set(self, key, _get(merged, key))
         _note_merged(self, new)

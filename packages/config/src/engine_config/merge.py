@@ -31,11 +31,11 @@ def merge(
     allow_list_keys: bool = False,
     locate: Locate = nowhere,
     path: Path = (),
+    replace: bool = False,
 ) -> Any:
     """Return ``base`` with ``new`` merged over it; neither is changed.
 
-    A dictionary over a dictionary is merged key by key, unless it says ``_delete_=True``; anything
-    else replaces.
+    Dictionaries are merged key by key, unless one says ``_delete_=True``; anything else replaces.
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ def merge(
         Whether the integer keys of a dictionary over a list mean the items of that list.
     locate
         Tells where the value at a path of ``new`` was set, for messages.
+    replace
+        Whether a dictionary over something that is none replaces it, too.
 
     Raises
     ------
@@ -54,6 +56,7 @@ def merge(
     if isinstance(base, list):
         return _merge_list(new, base, locate, path)
     merged = _copy(base, new)
+    how: Any = {"allow_list_keys": allow_list_keys, "locate": locate, "replace": replace}
     for key, value in dict.items(new):
         if not isinstance(value, dict):
             dict.__setitem__(merged, key, value)
@@ -66,11 +69,8 @@ def merge(
         if key in merged and not delete:
             below = dict.__getitem__(merged, key)
             if isinstance(below, dict) or (allow_list_keys and isinstance(below, list)):
-                inner = (*path, key)
-                value = merge(
-                    value, below, allow_list_keys=allow_list_keys, locate=locate, path=inner
-                )
-            else:
+                value = merge(value, below, path=(*path, key), **how)
+            elif not replace:
                 raise _over(value, below, (*path, key), locate)
         dict.__setitem__(merged, key, value)
     return merged
