@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_config import Config, ConfigError, ConfigSubstitutionError
+from engine_config import (
+    Config,
+    ConfigError,
+    ConfigFileNotFoundError,
+    ConfigKeyError,
+    ConfigSubstitutionError,
+)
 from engine_config.substitution import Substitution
 from tests.config.files import write
 
@@ -257,3 +263,30 @@ def test_any_value_stands_for_itself(value: Any) -> None:
     for quote in ("'", '"', "'''", '"""'):
         text = holes.python(f"{quote}-{{{{ _base_.a }}}}-{quote}")
         assert eval(text) == f"-{value}-"
+
+
+BASES_OF_DATA = {
+    ".yaml": 'a: 1\n_base_: ["{{ fileDirname }}/{{ fileBasenameNoExtension }}_b.py", HOLE]\n',
+    ".json": '{"a": 1,\n"_base_": ["{{ fileDirname }}/{{ fileBasenameNoExtension }}_b.py", HOLE]}',
+    ".toml": 'a = 1\n_base_ = ["{{ fileDirname }}/{{ fileBasenameNoExtension }}_b.py", HOLE]\n',
+}
+
+
+@pytest.mark.parametrize("ending", BASES_OF_DATA)
+def test_holes_in_the_names_of_bases(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    text = BASES_OF_DATA[ending]
+    hole = '"{{ $NOT_SET:d }}.py"'
+    files = {f"c{ending}": text.replace("HOLE", hole), "c_b.py": "b = 2\n", "d.py": "d = 3\n"}
+    assert Config.fromfile(write(tmp_path, files)).to_dict() == {"a": 1, "b": 2, "d": 3}
+    gone = write(tmp_path, {f"c{ending}": text.replace("HOLE", '"gone.py"')})
+    with pytest.raises(ConfigFileNotFoundError, match=rf"c\{ending}:2: the base 'gone\.py'"):
+        Config.fromfile(gone)
+    twice = {f"c{ending}": text.replace("HOLE", '"c_b.py"'), "c_b.py": "b = 2\n"}
+    with pytest.raises(ConfigKeyError, match=rf"c\{ending}:2: the bases .* both set b"):
+        Config.fromfile(write(tmp_path, twice))
+    circle = write(tmp_path, {f"c{ending}": text.replace("HOLE", '"{{ _base_.b }}"')})
+    with pytest.raises(ConfigSubstitutionError, match=rf"c\{ending}:2: _base_ says .*_base_\.b"):
+        Config.fromfile(circle)

@@ -236,9 +236,11 @@ class Reader(NamedTuple):
         holes = self._holes(source)
         text = holes.data(source.text, source.kind) if "{{" in source.text else source.text
         values = parse_data(text, source.file, source.kind)
-        at = Origin(source.file, 1)
+        at = holes.place_of_bases(source.text)
         # Data names no code: a Python base of it is read as data too.
-        self._bases(source, values.pop("_base_", []), chain, at, trusted=False)
+        source.base_line = at.line
+        names = holes.bases(values.pop("_base_", []), at)
+        self._bases(source, names, chain, at, trusted=False)
         holes.base = self._below(source) if holes.values else {}
         source.own = holes.finish(values)
         source.environment.update(holes.environment)

@@ -169,6 +169,31 @@ class Substitution:
         self.values.append(value)
         return f"{quote}\ue000{len(self.values) - 1}\ue001{quote}"
 
+    def bases(self, names: Any, at: Origin) -> Any:
+        """Put the values into what ``_base_`` says, before there are bases.
+
+        Raises
+        ------
+        ConfigSubstitutionError
+            It names a value of the bases.
+        """
+        listed = names if isinstance(names, list) else [names]
+        texts = [name for name in listed if isinstance(name, str)]
+        for token in re.findall(_TOKEN, " ".join(texts)):
+            item = self.values[int(token)] if int(token) < len(self.values) else None
+            if isinstance(item, _FromBase):
+                raise ConfigSubstitutionError(
+                    f"_base_ says {{{{ {item.name} }}}}, but there are no bases before it is read; "
+                    f"write the path",
+                    at,
+                )
+        return self._finish(names)
+
+    def place_of_bases(self, text: str) -> Origin:
+        """Return where a data text says ``_base_``."""
+        match = re.search(r"_base_['\"]?[ \t]*[:=]", text)
+        return Origin(self.file, text.count("\n", 0, match.start()) + 1 if match else 1)
+
     def finish(self, value: Any) -> Any:
         """Put the values where the tokens of a parsed data text stand."""
         if not self.values:
