@@ -81,6 +81,22 @@ def test_what_python_does_not_compile(tmp_path: Path, text: str, message: str) -
         Config.fromfile(file)
 
 
+def test_keys_that_methods_hide(tmp_path: Path) -> None:
+    base = {"b.py": "d = dict(items=3)"}
+    data = "_base_ = 'b.py'\na = _base_.d['items']\n_base_.d.new = 1\n"
+    file = write(tmp_path, {"c.py": data, **base})
+    assert Config.fromfile(file, trusted=False) == Config.fromfile(file)
+    file = write(tmp_path, {"c.py": "_base_ = 'b.py'\na = _base_.d.items"})
+    with pytest.raises(
+        ConfigSecurityError, match=r"c\.py:2: the attribute 'items' of a ConfigDict"
+    ):
+        Config.fromfile(file, trusted=False)
+    file = write(tmp_path, {"c.py": "_base_ = 'b.py'\n_base_.d.items = 1"})
+    for trusted in (True, False):
+        with pytest.raises(ConfigExecutionError, match=r"c\.py:2: AttributeError: 'items' is a"):
+            Config.fromfile(file, trusted=trusted)
+
+
 def test_keywords_that_come_twice(tmp_path: Path) -> None:
     for text in ("a = dict(k=1, **{'k': 2})", "a = dict(**{'k': 1}, **{'k': 2})"):
         file = write(tmp_path, {"c.py": text})

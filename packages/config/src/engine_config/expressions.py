@@ -57,7 +57,7 @@ class Expressions:
         elif isinstance(target, ast.Tuple | ast.List):
             self._unpack(target, value)
         elif isinstance(target, ast.Attribute) and self._is_config(target):
-            self.value(target.value)[target.attr] = value
+            setattr(self.value(target.value), target.attr, value)  # of a ConfigDict, a key
         else:
             raise self.refuse(target, "this assignment")
 
@@ -222,9 +222,10 @@ class Expressions:
 
     def _attribute(self, node: ast.Attribute) -> Any:
         holder = self.value(node.value)
-        if isinstance(holder, ConfigDict) and node.attr in holder:
+        hidden = hasattr(type(holder), node.attr)  # by a method: cfg['items'] reads such a key
+        if isinstance(holder, ConfigDict) and node.attr in holder and not hidden:
             return holder[node.attr]
-        if isinstance(holder, ConfigDict) and not node.attr.startswith("_"):
+        if isinstance(holder, ConfigDict) and not node.attr.startswith("_") and not hidden:
             raise AttributeError(f"there is no key {node.attr!r}")
         raise self.refuse(node, f"the attribute {node.attr!r} of a {type(holder).__name__}")
 
