@@ -49,6 +49,9 @@ DATA = [
     "n = 1\nn += 2\ns = 'a'\ns *= 3",
     "a = pow(3, 4, 5)\nb = pow(2, exp=3)\nc = str(b'x', 'ascii') + str(b'y', encoding='UTF-8')",
     "a = {(i, j): i for i in range(9) for j in range(9)}\nb = dict(zip('abc', range(3)))\nc = {**a}",
+    "a = [1]\nb = a\na += (2,)\na += range(2)\na += 'xy'\na += {'k': 1}\na *= 2\na += a",
+    "a = {'x': 1}\nb = a\na |= {'y': 2}\nc = (1,)\nd = c\nc += (2,)\nc *= 2",
+    "a = {1, 2}\nb = a\na |= {3}\na -= {1}\nc = {2, 4}\nd = c\nc &= a\nc ^= {5}",
     "a = dict([('x', 1), ['y', 2]], z=3)\na.update({(1, 2): 3})\nb = set(a) | {1.5}\nb.add(None)",
 ]
 
@@ -79,6 +82,14 @@ def test_what_python_does_not_compile(tmp_path: Path, text: str, message: str) -
         Config.fromfile(file, trusted=False)
     with pytest.raises(ConfigSyntaxError, match=rf"c\.py:{line}: "):
         Config.fromfile(file)
+
+
+def test_bases_are_changed_in_place_alike(tmp_path: Path) -> None:
+    text = "_base_ = 'b.py'\na = _base_.d\n_base_.d |= dict(k=dict(y=2))\n_base_.l *= 2\n"
+    file = write(tmp_path, {"c.py": text, "b.py": "d = dict(k=dict(x=1))\nl = [1]\n"})
+    data, run = Config.fromfile(file, trusted=False), Config.fromfile(file)
+    assert data.to_dict() == run.to_dict()
+    assert data.a == {"k": {"x": 1, "y": 2}}
 
 
 def test_keys_that_methods_hide(tmp_path: Path) -> None:

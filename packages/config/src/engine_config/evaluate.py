@@ -20,6 +20,7 @@ from engine_config.errors import (
     ConfigSyntaxError,
 )
 from engine_config.expressions import Expressions
+from engine_config.operations import IN_PLACE
 from engine_config.origins import Origin
 from engine_config.parsing import parse
 
@@ -126,11 +127,12 @@ class _Statements(Expressions):
             self.store(node.target, self.value(node.value))
 
     def augmented(self, node: ast.AugAssign) -> None:
-        old = self.value(node.target)
-        new = self.binary_of(node, type(node.op), old, self.value(node.value))
-        if isinstance(old, list) and isinstance(node.op, ast.Add):
-            old[:] = new  # as += does, for whoever else holds the list
-            new = old
+        old, value, kind = self.value(node.target), self.value(node.value), type(node.op)
+        if isinstance(old, list) and kind is ast.Add:
+            value = list(value)  # += takes whatever has items
+        new = self.binary_of(node, kind, old, value)
+        if isinstance(old, list | dict | set) and kind in IN_PLACE:
+            new = IN_PLACE[kind](old, value)  # for whoever else holds it
         self.store(node.target, new)
 
     def expression(self, node: ast.Expr) -> None:

@@ -86,6 +86,15 @@ BINARY: dict[type, Callable[[Budget, Any, Any], Any]] = {
     ast.BitAnd: _plain(operator.and_),
     ast.BitXor: _plain(operator.xor),
 }
+# What these do to a list, a dictionary or a set is to be counted by the above first.
+IN_PLACE: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.iadd,
+    ast.Sub: operator.isub,
+    ast.Mult: operator.imul,
+    ast.BitOr: operator.ior,
+    ast.BitAnd: operator.iand,
+    ast.BitXor: operator.ixor,
+}
 UNARY: dict[type, Callable[[Any], Any]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
@@ -167,6 +176,8 @@ def _check_encoding(_: Any = None, encoding: Any = "utf-8", *rest: Any, **named:
 
 
 def _sum(budget: Budget, items: Iterable[Any], start: Any = 0) -> Any:
+    if isinstance(start, str | bytes):
+        raise TypeError("sum() adds no strings; use ''.join(…)")
     total = start
     for item in items:
         total = _add(budget, total, item)
