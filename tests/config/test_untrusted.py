@@ -161,6 +161,8 @@ NOT_DATA = [
     "a = (lambda: 1)()",
     "a = [len][0]('x')",
     "a = '%*d' % (10, 1)",
+    "l = [1]\ng = (i for i in l)\nl.append(2)\na = list(g)\ndel g",
+    "a = list(g) if (g := (i for i in [1])) else 0\ndel g",
     "__builtins__['len'] = 1",
     "a = (x async for x in y)",
     "(1).x = 2",
@@ -274,7 +276,6 @@ def test_a_file_that_is_too_large() -> None:
     [
         "reversed([1])",
         "zip([1], [2])",
-        "(i for i in [1])",
         "dict(k=1).values()",
         "[1, {'k': (enumerate([2]),)}]",
         "{reversed([1]): 1}",
@@ -368,3 +369,10 @@ def test_what_fails_when_run_fails_as_data(tmp_path: Path) -> None:
             with pytest.raises(ConfigExecutionError, match=rf"string\.py:1: {kind}") as found:
                 Config.fromstring(text, ".py", trusted=trusted)
             assert found.value.origin is not None
+
+
+def test_a_generator_is_used_where_it_is_made() -> None:
+    with pytest.raises(
+        ConfigSecurityError, match=r"string\.py:2: a holds a generator.*write list"
+    ):
+        Config.fromstring("b = 1\na = (i for i in [1])\ndel a\n", ".py", trusted=False)

@@ -47,6 +47,7 @@ class Expressions:
 
     def store(self, target: ast.expr, value: Any) -> None:
         """Assign a value to a target."""
+        self.refuse_generator(target, value)
         if isinstance(target, ast.Name):
             (self.locals[-1] if self.locals else self.names)[target.id] = value
         elif isinstance(target, ast.Subscript):
@@ -60,6 +61,14 @@ class Expressions:
             setattr(self.value(target.value), target.attr, value)  # of a ConfigDict, a key
         else:
             raise self.refuse(target, "this assignment")
+
+    def refuse_generator(self, target: ast.expr, value: Any) -> None:
+        """Raise where a generator is kept: run later, it would see what has changed since."""
+        if type(value) is _GENERATED:
+            raise ConfigSecurityError(
+                f"{ast.unparse(target)} holds a generator, which is no value of its own; write list(…)",
+                Origin(self.file, target.lineno, target.col_offset + 1),
+            )
 
     def _put(self, holder: Any, key: Any, value: Any) -> None:
         if isinstance(key, slice):  # moves all the items and may make the list longer
@@ -274,6 +283,7 @@ class Expressions:
 
     def _named(self, node: ast.NamedExpr) -> Any:
         value = self.value(node.value)
+        self.refuse_generator(node.target, value)
         self.names[node.target.id] = value
         return value
 
@@ -311,7 +321,7 @@ class Expressions:
         return [self.value(node.elt) for _ in self._comprehension(node.generators)]
 
     def _generator(self, node: ast.GeneratorExp) -> Any:
-        # Made at once: what consumes it sees the same values.
+        # Made at once: what consumes it sees the same values, as it is not kept.
         return iter([self.value(node.elt) for _ in self._comprehension(node.generators)])
 
     def _set_of(self, node: ast.SetComp) -> Any:
@@ -324,6 +334,7 @@ class Expressions:
         }
 
 
+_GENERATED: type[Any] = type(iter([]))
 _FUNCTION_IDS = {id(function) for function in FUNCTIONS.values()}
 _BUILTINS = frozenset(dir(builtins))
 
