@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 
 from engine_config.lazy_objects import LazyAttr, LazyObject, of_module
-from engine_config.marks import Marked, carry_mark, distrust, inherit_mark, mark_of, set_mark
+from engine_config.marks import Mark, Marked, carry_mark, distrust, inherit_mark, mark_of, set_mark
 from engine_config.merge import merge
 from engine_config.origins import Origin
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
     from typing import Any
-
-    from engine_config.marks import Mark
 
 _LAZY = (LazyObject, LazyAttr)
 # Past what ConfigDict makes of them: lazy values stay lazy, and no change is noted.
