@@ -6,17 +6,24 @@ import argparse
 import sys
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine_config.cli.modernize import import_types
 from engine_config.config import Config
 from engine_config.data_forms import json_text, listed
-from engine_config.diff import differences
 from engine_config.dotted_keys import item_of
 from engine_config.errors import ConfigDumpError, ConfigError, ConfigKeyError
+from engine_config.late import Late
 from engine_config.overrides import apply_overrides
 from engine_config.sources import FORMATS
+
+if TYPE_CHECKING:  # what only one verb needs
+    import pathlib
+
+    from engine_config import diff as differing
+else:
+    pathlib = Late("pathlib")
+    differing = Late("engine_config.diff")
 
 
 def _read(path: str, options: argparse.Namespace) -> Config:
@@ -78,7 +85,7 @@ def explain(options: argparse.Namespace) -> int:
 
 def diff(options: argparse.Namespace) -> int:
     """Print what differs between two configurations."""
-    found = differences(_read(options.old, options), _read(options.new, options))
+    found = differing.differences(_read(options.old, options), _read(options.new, options))
     for difference in found:
         print(difference)
     return 1 if found else 0
@@ -113,8 +120,8 @@ def check(options: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def _files(paths: list[str]) -> Iterator[Path]:
-    for path in map(Path, paths):
+def _files(paths: list[str]) -> Iterator[pathlib.Path]:
+    for path in map(pathlib.Path, paths):
         if not path.is_dir():
             yield path
             continue
