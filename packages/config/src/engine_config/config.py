@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import os
 
-from engine_config.config_dict import ConfigDict, caller
+from engine_config.config_dict import ConfigDict, caller, mark_new
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
 from engine_config.dotted_keys import item_of, known_keys
 from engine_config.errors import ConfigDumpError, ConfigFormatError, ConfigKeyError
 from engine_config.late import Late
 from engine_config.marks import Record, is_trusted
 from engine_config.merge import merge, nested
-from engine_config.provenance import build, chain_of, mark_new, note_change
+from engine_config.provenance import build, chain_of, note_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

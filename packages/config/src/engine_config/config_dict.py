@@ -7,7 +7,16 @@ import sys
 from types import ModuleType
 
 from engine_config.lazy_objects import LazyAttr, LazyObject, of_module
-from engine_config.marks import Mark, Marked, carry_mark, distrust, inherit_mark, mark_of, set_mark
+from engine_config.marks import (
+    Mark,
+    Marked,
+    Record,
+    carry_mark,
+    distrust,
+    inherit_mark,
+    mark_of,
+    set_mark,
+)
 from engine_config.merge import merge
 from engine_config.origins import Origin
 
@@ -16,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
     from typing import Any
+
+    from engine_config.marks import Path
 
 _LAZY = (LazyObject, LazyAttr)
 # Past what ConfigDict makes of them: lazy values stay lazy, and no change is noted.
@@ -208,24 +219,23 @@ def _note(node: ConfigDict, key: Any) -> None:
     mark = mark_of(node)
     if mark is not None:
         set_mark(node, mark.with_change((key,), caller()))
-        _mark_new(_get(node, key), mark._replace(path=(*mark.path, key)))
+        mark_new(_get(node, key), Record(), (*mark.path, key))
 
 
-def _mark_new(value: Any, like: Mark) -> None:
-    """Mark the dictionaries that a program puts in, so that later changes of them are known."""
+def mark_new(value: Any, record: Record, path: Path = ()) -> None:
+    """Mark every dictionary of a value that has no mark yet, so that changes of it are known."""
     if type(value) in ATOMS:
         return
     if isinstance(value, ConfigDict):
-        if mark_of(value) is not None:
-            return
-        set_mark(value, Mark(like.record._replace(trusted=True, source=None), like.path))
+        if mark_of(value) is None:
+            set_mark(value, Mark(record, path))
         pairs: Iterable[tuple[Any, Any]] = _items(value)
     elif isinstance(value, list | tuple):
         pairs = enumerate(value)
     else:
         return
     for key, item in pairs:
-        _mark_new(item, like._replace(path=(*like.path, key)))
+        mark_new(item, record, (*path, key))
 
 
 def _note_merged(node: ConfigDict, new: dict[Any, Any]) -> None:

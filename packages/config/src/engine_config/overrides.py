@@ -6,7 +6,7 @@ from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine_config.config_dict import ConfigDict, deep_copy, hook
+from engine_config.config_dict import ConfigDict, deep_copy, hook, mark_new
 from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
@@ -14,7 +14,7 @@ from engine_config.marks import Record
 from engine_config.merge import DELETE_KEY
 from engine_config.origins import Origin
 from engine_config.override_values import parse_value
-from engine_config.provenance import mark_new, note_appended, note_change, note_removal
+from engine_config.provenance import note_appended, note_change, note_removal
 
 if TYPE_CHECKING:
     import logging

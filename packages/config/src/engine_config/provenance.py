@@ -84,9 +84,6 @@ def _build(value: Any, record: Record, path: Path, own: bool) -> Any:
     return hook(value)
 
 
-_CONTAINERS = (dict, list, tuple)
-
-
 def _needless_delete(record: Record, path: Path) -> ConfigTypeError:
     chain = _written(record, (*path, DELETE_KEY))
     lazily = record.source is not None and record.source.kind == "lazy"
@@ -96,20 +93,6 @@ def _needless_delete(record: Record, path: Path) -> ConfigTypeError:
         f"delete; leave it out, or {remedy}",
         chain[-1] if chain else None,
     )
-
-
-def mark_new(node: Any, record: Record, path: Path = ()) -> None:
-    """Mark every dictionary of a config that has no mark yet."""
-    if isinstance(node, ConfigDict):
-        if mark_of(node) is None:
-            set_mark(node, Mark(record, path))
-        for key, value in raw_items(node):
-            if isinstance(value, _CONTAINERS):
-                mark_new(value, record, (*path, key))
-    elif isinstance(node, list | tuple):
-        for index, value in enumerate(node):
-            if isinstance(value, _CONTAINERS):
-                mark_new(value, record, (*path, index))
 
 
 def note_change(
