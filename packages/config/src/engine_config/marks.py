@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from types import MappingProxyType
 
 from addict import Dict  # type: ignore[attr-defined,unused-ignore]  # it states no __all__
 
@@ -11,13 +10,14 @@ from engine_config.origins import Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any, NamedTuple
+    from collections.abc import Callable, Sequence
+    from typing import Any, NamedTuple, TypeVar
 
     from engine_config.sources import Source
 
+    T = TypeVar("T")
     Path = tuple[Any, ...]
-    Changes = Mapping[Path, tuple[Origin, ...]]
+    Change = tuple[Path, Origin]
 
     class _Record(NamedTuple):
         trusted: bool = True
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     class _Mark(NamedTuple):
         record: Record
         path: Path
-        changes: Changes = MappingProxyType({})
+        log: Sequence[Change] = ()
+        length: int = 0
 else:
     _Record = namedtuple("_Record", ("trusted", "source"), defaults=(True, None))
-    _Mark = namedtuple("_Mark", ("record", "path", "changes"), defaults=(MappingProxyType({}),))
+    _Mark = namedtuple("_Mark", ("record", "path", "log", "length"), defaults=((), 0))
 
 
 class Record(_Record):
@@ -38,25 +39,62 @@ class Record(_Record):
     __slots__ = ()
 
 
+class _Log(list["Change"]):
+    """Changes in their order; it is cut to the last of equal ones before it grows twice as long."""
+
+    limit = 64
+
+    def cut(self) -> _Log:
+        log = _Log(_last_of_each(self))
+        log.limit = max(_Log.limit, 2 * len(log))
+        return log
+
+
+def _last_of_each(items: list[T]) -> list[T]:
+    """Leave out all but the last of equal items."""
+    return list(dict.fromkeys(reversed(items)))[::-1]
+
+
 class Mark(_Mark):  # made for each dictionary of a config: the cheapest value there is
     """Where a dictionary came from: the record of its config, its path there, and later changes.
 
     Copies of a dictionary share its mark, so a mark does not change: ``with_change`` makes a new.
-    A change at ``(*path, ...)`` is of the list at the path and not of the items in it.
+    The log of changes is shared, too; a mark knows as much of it as there was.  A change at
+    ``(*path, ...)`` is of the list at the path and not of the items in it.
     """
 
     __slots__ = ()
 
     def with_change(self, path: Path, origin: Origin) -> Mark:
         """Return the mark of a dictionary after a value below it was set at a place."""
-        before = (*self.changes.get(path, ()), *self.changes.get((*path, ...), ()))
-        # what was set below it is gone
-        changes = {at: past for at, past in self.changes.items() if at[: len(path)] != path}
-        return Mark(self.record, self.path, {**changes, path: (*before, origin)})
+        log = self.log
+        if not isinstance(log, _Log) or len(log) != self.length:
+            log = _Log(self.changes)
+        log.append((path, origin))
+        if len(log) >= log.limit:
+            log = log.cut()
+        return Mark(self.record, self.path, log, len(log))
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """What was set below the dictionary, by its path, and where."""
+        return self.log[: self.length]
+
+    def changes_of(self, path: Path) -> list[Origin]:
+        """Return the places that set the value at a path since the config was read."""
+        found: list[tuple[int, Origin]] = []
+        for at, origin in self.changes:
+            if at == path[: len(at)]:
+                # what was set below it is gone
+                found = [one for one in found if one[0] <= len(at)]
+                found.append((len(at), origin))
+            elif at == (*path, ...):
+                found.append((len(path), origin))
+        return [origin for _, origin in _last_of_each(found)]
 
     def __reduce__(self) -> tuple[type[Mark], tuple[Any, ...]]:
-        changes = (dict(self.changes),) if self.changes else ()
-        return type(self), (self.record, self.path, *changes)
+        log = (tuple(self.changes), self.length) if self.length else ()
+        return type(self), (self.record, self.path, *log)
 
 
 class Marked(Dict):  # type: ignore[misc]  # addict has no types

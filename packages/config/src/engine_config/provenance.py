@@ -218,8 +218,7 @@ def _holders(node: Any, path: Path) -> list[tuple[Any, Path]]:
 
 
 def _chain(mark: Mark, path: Path) -> list[Origin]:
-    parts = (*(path[:length] for length in range(1, len(path) + 1)), (*path, ...))
-    changed = [origin for part in parts for origin in mark.changes.get(part, ())]
+    changed = mark.changes_of(path)
     if _ANOTHER in changed:
         return changed[len(changed) - changed[::-1].index(_ANOTHER) :]
     # what was set later and never written out is no matter of the files
