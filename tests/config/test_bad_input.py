@@ -17,6 +17,7 @@ LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
 )
 CASES = [
     ("c.py", "_base_ = 'gone.py'", "ConfigFileNotFoundError", r"c\.py:1: the base 'gone\.py'"),
+    ("c.py", "a = 1\n_base_ = ('c.py';\n", "ConfigSyntaxError", r"c\.py:2: "),
     ("c.py", "_base_ = 'c.py'", "ConfigInheritanceError", "circle.*remove one"),
     ("c.py", "a = 1\nb = (", "ConfigSyntaxError", r"c\.py:2: .*correct the syntax"),
     ("c.py", "a = 1\x00", "ConfigSyntaxError", r"c\.py:\d+: "),

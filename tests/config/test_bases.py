@@ -199,3 +199,24 @@ def test_a_base_of_a_package_within_another_imports_neither(
         Config.fromfile(
             write(tmp_path, {"c.py": "_base_ = 'outer_of_tests.gone::a.py'"}), trusted=trusted
         )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "_base_ = 'b.py'; a = 'é'; c = 2\n",
+        "_base_ = [\n    'b.py',  # é; x\n]; a = 'é'; c = 2",
+        "s = '''\u2028\x0c'''\n_base_ = ('b.py'\n);a = 'é'; c = 2\ndel s",
+        "_base_ = '{{ $NOT_SET:b }}.py'; a = 'é' ; c = 2;",
+        "s = '''\u2028\x0c\x85'''\n_base_ = 'b.py'\na = 'é'\nc = 2\ndel s\n",
+    ],
+)
+def test_what_stands_beside_the_bases(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path, {"c.py": "", "b.py": "b = 1\n"})
+    file.write_text(text, encoding="utf-8")
+    for trusted in (True, False):
+        cfg = Config.fromfile(file, trusted=trusted)
+        assert cfg.to_dict() == {"b": 1, "a": "é", "c": 2}
+        [place] = cfg.provenance("c")
+        line = text.split("\n")[place.line - 1]
+        assert line[place.column - 1 :].startswith("c = 2")

@@ -27,12 +27,16 @@ def take_bases(text: str, file: str, holes: Substitution) -> tuple[str, Any, int
     line = 1
     for begin, end in _base_spans(text, file):
         statement = text[begin:end]
+        statement = statement[: _second(statement)]
         line = text.count("\n", 0, begin) + 1
         filled = holes.python(statement) if "{{" in statement else statement
         bases = _base_value(filled, file, line, holes.scope())
         # Blanked, not cut: every later place keeps its line and column.
         blank = re.sub(r"[^\n]", " ", statement.rstrip("\n")) + "\n" * statement.endswith("\n")
-        text = text[:begin] + blank + text[end:]
+        if begin + len(blank) < end:  # what follows on the line must not seem to be indented
+            start = blank.rfind("\n") + 1
+            blank = f"{blank[:start]}0;{blank[start + 2 :]}"
+        text = text[:begin] + blank + text[begin + len(blank) :]
     return text, bases, line
 
 
@@ -41,7 +45,7 @@ def _base_spans(text: str, file: str) -> list[tuple[int, int]]:
     if match is None:
         return []
     if has_long_strings(text):  # it may stand within a string
-        lines = text.splitlines(keepends=True)
+        lines = re.findall(r"[^\n]*\n|[^\n]+", text)  # as the parser counts them
         nodes = [node for node in parse(without_holes(text), file).body if is_base(node)]
         return [
             (sum(map(len, lines[: node.lineno - 1])), sum(map(len, lines[: node.end_lineno])))
@@ -53,6 +57,20 @@ def _base_spans(text: str, file: str) -> list[tuple[int, int]]:
         spans.append((match.start(), end))
         match = find_base(text, end)
     return spans
+
+
+def _second(statement: str) -> int:
+    """Return where a second statement on the same lines begins, else the length."""
+    try:
+        nodes = ast.parse(without_holes(statement)).body if ";" in statement else []
+    except NO_LITERAL:  # who reads the text says what is wrong with it
+        return len(statement)
+    if len(nodes) < 2:
+        return len(statement)
+    lines = statement.split("\n")
+    above = sum(len(line) + 1 for line in lines[: nodes[1].lineno - 1])
+    before = lines[nodes[1].lineno - 1].encode()[: nodes[1].col_offset]
+    return above + len(before.decode())
 
 
 def _base_value(statement: str, file: str, line: int, scope: dict[str, Any]) -> Any:
