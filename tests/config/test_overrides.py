@@ -54,6 +54,23 @@ def test_overrides(override: str, key: str, value: Any) -> None:
     assert type(cfg[key]) is type(value) or isinstance(value, dict)
 
 
+def test_names_with_dots() -> None:
+    cfg = Config({"": {"x": 1}})
+    apply_overrides(cfg, ["x=2"])
+    assert cfg.to_dict() == {"": {"x": 1}, "x": 2}
+    keys = {"backbone.layer1": {"lr": 1}, "backbone": {"lr": 2}, 3: {"lr": 4}}
+    cfg = Config({"keys": keys, "l": [1, 2]})
+    given = ["keys.backbone.layer1.lr=5", "keys.backbone.layer1.wd=6", "keys.backbone.x=7"]
+    apply_overrides(cfg, [*given, "keys.3.lr=8", "keys.backbone.layer2.lr=9", "l.-1=3"])
+    backbone = {"lr": 2, "x": 7, "layer2": {"lr": 9}}
+    expected = {"backbone.layer1": {"lr": 5, "wd": 6}, "backbone": backbone, 3: {"lr": 8}}
+    assert cfg.to_dict() == {"keys": expected, "l": [1, 3]}
+    apply_overrides(cfg, ["~keys.backbone.layer1"])
+    assert set(cfg["keys"]) == {"backbone", 3}
+    with pytest.raises(ConfigOverrideError, match="is nested too deep"):
+        apply_overrides(cfg, [f"x={'[' * 5000}{']' * 5000}"])
+
+
 def test_what_is_replaced_whole() -> None:
     for given in (["m._delete_=True", "m.type=B"], ["m.type=B", "m._delete_=True"]):
         cfg = Config({"m": {"type": "A", "depth": 3}, "l": [{"a": 1}]})

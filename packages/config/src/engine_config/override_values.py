@@ -20,14 +20,21 @@ def parse_value(text: str) -> Any:
     Raises
     ------
     ConfigOverrideError
-        A bracket or a quote does not close.
+        A bracket or a quote does not close, or the value is nested too deep.
     """
+    try:
+        return _value(text)
+    except RecursionError:
+        raise ConfigOverrideError(f"{text[:20]!r}… is nested too deep") from None
+
+
+def _value(text: str) -> Any:
     text = text.strip()
     parts = _split_commas(text)
     if len(parts) > 1:
-        return [parse_value(part) for part in parts if part.strip()]
+        return [_value(part) for part in parts if part.strip()]
     if text[:1] in "[(" and text[:1]:
-        items = [parse_value(part) for part in _split_commas(text[1:-1]) if part.strip()]
+        items = [_value(part) for part in _split_commas(text[1:-1]) if part.strip()]
         return items if text[0] == "[" else tuple(items)
     return _atom(text)
 
@@ -52,10 +59,9 @@ def _split_commas(text: str) -> list[str]:
     """Split at the commas that stand in no brackets and no quotes."""
     parts, closing, quote, start = [], "", "", 0
     for index, char in enumerate(text):
-        before = text[:index].rstrip()[-1:]
         if quote:
             quote = "" if char == quote else quote
-        elif char in "\"'" and before in ("", ",", "[", "(", "{", ":"):
+        elif char in "\"'" and text[:index].rstrip()[-1:] in ("", ",", "[", "(", "{", ":"):
             quote = char
         elif char in "([{":
             closing += {"(": ")", "[": "]", "{": "}"}[char]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from engine_config.config_dict import ConfigDict, deep_copy, hook, mark_new
-from engine_config.dotted_keys import is_index
+from engine_config.dotted_keys import is_index, item_of
 from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
 from engine_config.marks import Record
@@ -168,7 +169,7 @@ def apply_to(
 
 def _apply(root: ConfigDict, item: str, allow_list_keys: bool, origin: Origin) -> Path:
     kind, key, text = split(item)
-    parts = key.split(".")
+    parts = _parts(root, key)
     node: Any = root
     path: list[Any] = []
     made: Path = ()
@@ -199,6 +200,17 @@ def _apply(root: ConfigDict, item: str, allow_list_keys: bool, origin: Origin) -
         node[last] = hook(value)
     added = len(value) - len(old) if kind == "+=" and old is not _MISSING else None
     return _noted(root, tuple(path), made, origin, added)
+
+
+def _parts(root: ConfigDict, key: str) -> list[str]:
+    """Split a dotted key; a name in the config that has dots itself is one part."""
+    above, dot, last = key.rpartition(".")
+    for known, rest in ((key, []), (above, [last]))[: 1 + len(dot)]:
+        with suppress(KeyError):
+            path, _ = item_of(root, known)
+            if all(type(name) in (str, int) for name in path):
+                return [*map(str, path), *rest]
+    return key.split(".")
 
 
 def _noted(
