@@ -189,3 +189,17 @@ def test_a_copy_is_apart_from_what_it_is_of(tmp_path: Path) -> None:
 def test_what_a_function_makes_is_not_what_it_is_given(tmp_path: Path) -> None:
     text = "def f(x):\n    return [7, 8]\n«a»«a.0»«a.1»a = f([1,\n  2])\nfrom collections import OrderedDict\nb = OrderedDict(«b.c»c=1)\n"
     check(tmp_path, {"c.py": text}, styles=(True,))
+
+
+JSON = {
+    "spaces": '{\n\t«a»"a"\n:\t{ «a.b»"b":1,«a.c»"c": [«a.c.0»1,«a.c.1»{«a.c.1.d»"d":-2}]}}',
+    "escapes": '{«a"»"a\\"": "\\/}", «😀»"\\ud83d\\ude00": {«😀.x»"x": "{,"}, "n": [],\n«b»"b": {}}',
+    "characters": '{"x": "\x7f\x85\u2028é",\n«é»"é": 1, «b»"b": [«b.0»NaN, «b.1»null]}',
+    "a long key": f'{{"{"k" * 1100}": 1,\n«b»"b": 2}}',
+    "holes": '{"x": {{ $NOT_SET:[1, 2] }}, «b»"b": "{{ fileBasename }}", «c»"c": 1}',
+}
+
+
+@pytest.mark.parametrize("text", JSON.values(), ids=JSON)
+def test_json(tmp_path: Path, text: str) -> None:
+    check(tmp_path, {"c.json": text})

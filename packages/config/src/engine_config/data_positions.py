@@ -1,4 +1,4 @@
-"""Where each value of a YAML, JSON or TOML text stands."""
+"""Where each value of a YAML or a TOML text stands."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ Places = dict[Any, Place]
 
 
 def yaml_places(text: str, file: str) -> Places:
-    """Return the places of a YAML or a JSON text."""
+    """Return the places of a YAML text."""
     import yaml
 
-    # JSON may be indented by tabs, which YAML may not; columns stay the same.
     try:
-        node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError:  # what its holes stand for is YAML, the holes themselves are not
         return {}
     return (_of_node(node, file, 0) or {}) if node is not None else {}

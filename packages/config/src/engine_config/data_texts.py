@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine_config import toml_codec, yaml_codec
 from engine_config.data_positions import toml_places, yaml_places
 from engine_config.errors import ConfigLimitError, ConfigSyntaxError, ConfigTypeError
+from engine_config.json_positions import json_places
 from engine_config.late import Late
 from engine_config.origins import Origin
 from engine_config.positions import Place
@@ -47,7 +48,7 @@ def parse_data(text: str, file: str, kind: str) -> dict[Any, Any]:
 
 def data_places(text: str, file: str, kind: str) -> dict[Any, Place]:
     """Return where each value of a text of a kind stands."""
-    find = toml_places if kind == "toml" else yaml_places
+    find = {"json": json_places, "toml": toml_places, "yaml": yaml_places}[kind]
     return find(without_holes(text), file)
 
 

@@ -1,0 +1,69 @@
+"""Where each value of a JSON text stands."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any
+
+from engine_config.late import Late
+from engine_config.positions import Place
+
+if TYPE_CHECKING:
+    import json
+else:
+    json = Late("json")
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+_MAX_DEPTH = 100
+
+
+def json_places(text: str, file: str) -> dict[Any, Place]:
+    """Return the places of a JSON text that is known to parse once its holes are filled."""
+    reader = _Json(text, file)
+    return reader.value(reader.next(), 0) or {}
+
+
+class _Json:
+    """Goes through a text once and notes where keys and items begin."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.tokens = _TOKEN.finditer(text)
+        self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
+
+    def next(self) -> re.Match[str] | None:
+        """Return the next token that is no comma, ``None`` at the end."""
+        return next((match for match in self.tokens if match.group() != ","), None)
+
+    def value(self, token: re.Match[str] | None, depth: int) -> dict[Any, Place] | None:
+        """Pass a value; return the places within it, if it has any."""
+        opening = token.group() if token else ""
+        if opening not in ("{", "["):
+            return None
+        children: dict[Any, Place] = {}
+        at = self.next()
+        while at is not None and at.group() not in ("}", "]"):
+            key: Any = len(children)
+            value: re.Match[str] | None = at
+            if opening == "{":
+                key = _key(at.group())
+                self.next()  # the colon
+                value = self.next()
+            inner = self.value(value, depth + 1)
+            children[key] = self.place(at, inner)
+            at = self.next()
+        return children if depth < _MAX_DEPTH else None
+
+    def place(self, at: re.Match[str], inner: dict[Any, Place] | None) -> Place:
+        """Return the place that begins with a token."""
+        line = bisect_right(self.starts, at.start())
+        spot = (self.file, line, at.start() - self.starts[line - 1] + 1)
+        return Place((spot,), inner, inner is not None and "_delete_" in inner)
+
+
+def _key(token: str) -> str:
+    try:
+        return str(json.loads(token))
+    except ValueError:  # a hole
+        return token
