@@ -59,6 +59,7 @@ PYTHON = {
     "globals": "«a»globals()['a'] = dict(«a.b»b=1)\n",
     "removed": "a = [1, «a.0»2, 3, «a.1»4]\ndel a[0]\nx = a.pop(1)\nd = dict(b=1)\ndel d['b']\n«d.b»d['b'] = 2\n",
     "in an order that is not known": "«a»«a.0»«a.1»a = sorted([2, 1])\n«b»«b.0»b = [1, 2, 2]\nb.remove(1)\n«c»«c.0»c = [1, 2]\nc.reverse()\n",
+    "slices and the last item": "l = [1, dict(«l.1.k»k=1)]\n«l.1.n»l[-1]['n'] = 2\n«m»«m.0»m = l[1:]\n",
     "by another name": "a = dict(«a.b»b=1)\nx = a\nx['c'] = 1\n«a.d»«x.d»x['d'] = 2\nl = [«l.0»1]\ny = l\ny.append(«l.1»2)\n",
     "copies of copies": "a = dict(«a.b»b=dict(«a.b.c»«x.b.c»c=1))\nx = a.copy()\nx['b'] = dict(a['b'])\n",
     "only where it is not there": "a = dict(«a.b»b=1)\na.setdefault('b', 2)\na.setdefault(«a.c»'c', dict(«a.c.d»d=1))\n",
@@ -184,6 +185,11 @@ def test_a_copy_is_apart_from_what_it_is_of(tmp_path: Path) -> None:
         "b.py": "a = dict(l=dict(«b.l.k»«a.l.k»k=1))\nb = a\n",
     }
     check(tmp_path, files, styles=(True,))
+
+
+def test_a_slice_that_is_set(tmp_path: Path) -> None:
+    cfg = Config.fromstring("a = [1, 2, 3]\na[0:1] = [\n    5, 6]\n", ".py")
+    assert [[line for _, line, _ in places(cfg, f"a.{i}")] for i in range(4)] == [[1, 2]] * 4
 
 
 def test_what_a_function_makes_is_not_what_it_is_given(tmp_path: Path) -> None:

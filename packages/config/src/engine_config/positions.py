@@ -175,8 +175,10 @@ class _Reader:
                 self.set(self.names, _constant(target.slice), place)
                 return
             holder = self.resolve(target.value, make=True)
-            key = target.attr if isinstance(target, ast.Attribute) else _constant(target.slice)
-            if holder is not None:
+            key = _key(target, holder)
+            if holder is not None and isinstance(key, slice):
+                holder.spots, holder.children = holder.spots + place.spots, None
+            elif holder is not None:
                 if holder.children is None:
                     holder.children = {}
                 self.set(holder.children, key, place)
@@ -234,9 +236,8 @@ class _Reader:
             self.names.pop(target.id, None)
         elif isinstance(target, ast.Subscript | ast.Attribute):
             holder = self.resolve(target.value)
-            key = target.attr if isinstance(target, ast.Attribute) else _constant(target.slice)
             if holder is not None:
-                self.removed(holder, key)
+                self.removed(holder, _key(target, holder))
 
     def removed(self, holder: Place, key: Any) -> None:
         """Follow what removes a key, or an item: those behind it move up."""
@@ -334,9 +335,11 @@ class _Reader:
             return self.base if node.id == "_base_" else self.names.get(node.id)
         if isinstance(node, ast.Attribute | ast.Subscript):
             holder = self.resolve(node.value, make)
-            key = node.attr if isinstance(node, ast.Attribute) else _constant(node.slice)
-            if holder is None or not make:
-                return None if holder is None else holder.find([key])
+            key = _key(node, holder)
+            if holder is None or isinstance(key, slice):
+                return None
+            if not make:
+                return holder.find([key])
             if holder.children is None:
                 holder.children = {}
             return holder.children.setdefault(key, Place(holder.spots))
@@ -353,6 +356,19 @@ def _constant(node: ast.expr) -> Any:
         value = node.operand.value
         return -value if isinstance(value, int | float) else value
     return node.value if isinstance(node, ast.Constant) else COMPUTED
+
+
+def _key(node: ast.Attribute | ast.Subscript, holder: Place | None) -> Any:
+    """Return what an attribute or an item is named, an index counted from the first item."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node.slice, ast.Slice):
+        return slice(None)
+    key = _constant(node.slice)
+    items = (holder.children if holder is not None else None) or {"": None}
+    if isinstance(key, int) and key < 0 and all(isinstance(known, int) for known in items):
+        return key + len(items)
+    return key
 
 
 def _as_dict(call: ast.Call) -> ast.expr:
