@@ -365,10 +365,10 @@ def _key(node: ast.Attribute | ast.Subscript, holder: Place | None) -> Any:
     if isinstance(node.slice, ast.Slice):
         return slice(None)
     key = _constant(node.slice)
-    items = (holder.children if holder is not None else None) or {"": None}
-    if isinstance(key, int) and key < 0 and all(isinstance(known, int) for known in items):
-        return key + len(items)
-    return key
+    items = holder.children if holder is not None else None
+    if not items or not isinstance(key, int) or key >= 0:
+        return key
+    return key + len(items) if all(isinstance(known, int) for known in items) else key
 
 
 def _as_dict(call: ast.Call) -> ast.expr:
