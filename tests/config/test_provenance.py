@@ -288,6 +288,9 @@ def test_what_a_program_puts_in_is_known_when_it_changes(tmp_path: Path) -> None
     assert [p.line for p in cfg.provenance("model.head.e")][-2:] == [here, here + 5]
     cfg.model |= {"depth": 2}
     assert cfg.provenance("model.depth")[-1].file == __file__
+    before = cfg.provenance("model.head.e")
+    cfg.model.head |= {"f": 7}
+    assert cfg.provenance("model.head.e") == before
 
 
 def test_what_a_program_merges(tmp_path: Path) -> None:

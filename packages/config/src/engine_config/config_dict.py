@@ -115,12 +115,14 @@ class ConfigDict(Marked):
             raise AttributeError(
                 f"{name!r} is a method of {type(self).__name__}; set it by cfg[{name!r}] = …"
             )
-        _set(self, name, hook(value))
-        _note(self, name)
+        self[name] = value
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        # ``cfg.a |= b`` puts in what is there already, and has noted what it changed
+        kept = isinstance(value, ConfigDict) and dict.get(self, key) is value
         _set(self, key, hook(value))
-        _note(self, key)
+        if not kept:
+            _note(self, key)
 
     def __delattr__(self, name: str) -> None:
         del self[name]
