@@ -337,3 +337,10 @@ def test_a_delete_in_an_update_of_a_lazy_config(tmp_path: Path) -> None:
     file = write(tmp_path, {"c.py": text, "base.py": LISTS})
     with pytest.raises(ConfigTypeError, match=r"c\.py:4: model\.head says.*or say x\.merge"):
         Config.fromfile(file)
+
+
+def test_a_loop_of_a_program_is_one_place(tmp_path: Path) -> None:
+    cfg = Config.fromfile(write(tmp_path, {"c.py": "a = 0\n"}))
+    for step in range(100):
+        cfg.a = step
+    assert len(cfg.provenance("a")) == 2
