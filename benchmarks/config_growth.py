@@ -14,6 +14,7 @@ from benchmarks import config_trees, harness
 
 Work = Callable[[], object]
 SMALL, LARGE = 3_000, 30_000
+WAYS = ("read", "read as data", "explain", "print", "deepcopy", "override", "set by a program")
 
 
 def _work(what: str, lines: int) -> Work:
@@ -22,6 +23,7 @@ def _work(what: str, lines: int) -> Work:
     folder = config_trees.temporary()
     path = config_trees.long_config(folder.name, lines)
     cfg = Config.fromfile(path)
+    short = Config.fromfile(config_trees.long_config(folder.name, 10))
     ways: dict[str, Callable[[], Any]] = {
         "read": lambda: Config.fromfile(path),
         "read as data": lambda: Config.fromfile(path, trusted=False),
@@ -29,6 +31,7 @@ def _work(what: str, lines: int) -> Work:
         "print": lambda: cfg.pretty_text,
         "deepcopy": lambda: copy.deepcopy(cfg),
         "override": lambda: cfg.merge_from_dict({"part1.norm.eps": 1}),
+        "set by a program": lambda: _set(copy.deepcopy(short), lines),
     }
     way = ways[what]
 
@@ -40,11 +43,16 @@ def _work(what: str, lines: int) -> Work:
     return work
 
 
+def _set(cfg: Any, keys: int) -> None:
+    for number in range(keys):
+        cfg[f"key{number}"] = number
+
+
 def main() -> int:
     """Run a comparison for each way; return 1 where a bound is not kept."""
     settings = harness.settings_from(harness.parser("Growth").parse_args())
     kept = []
-    for what in ("read", "read as data", "explain", "print", "deepcopy", "override"):
+    for what in WAYS:
         found = harness.compare(
             {
                 f"{SMALL} lines": lambda what=what: _work(what, SMALL),  # type: ignore[misc]  # bound here
