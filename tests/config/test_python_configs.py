@@ -148,3 +148,8 @@ def test_what_a_module_holds_is_copied(tmp_path: Path, monkeypatch: pytest.Monke
     cfg.model.depth = cfg.model.norm.eps = 50
     again = Config.fromfile(tmp_path / "config.py")
     assert again.model == {"depth": 18, "norm": {"eps": 1}}
+
+
+def test_what_an_import_of_the_future_binds_is_no_value(tmp_path: Path) -> None:
+    file = write(tmp_path, {"c.py": "from __future__ import annotations\na = 1\n"})
+    assert Config.fromfile(file).pretty_text == "a = 1\n"

@@ -121,6 +121,7 @@ def test_pickles_of_an_old_protocol() -> None:
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
+        (lambda: load("a.b/c"), TypeError, r"the path has no ending, .*; known are \['json'"),
         (lambda: load("a.xyz"), TypeError, r"Unsupported format: xyz; known are \['json'"),
         (lambda: load(io.StringIO()), TypeError, "Unsupported format: None"),
         (lambda: load(cast(Any, 3)), TypeError, "a path or an open file is read, got 3"),
@@ -132,7 +133,7 @@ def test_pickles_of_an_old_protocol() -> None:
         ),
         (lambda: dump(1, "a.xyz"), TypeError, "Unsupported format"),
     ],
-    ids=["ending", "none", "load", "dump", "file", "dump_ending"],
+    ids=["no_ending", "ending", "none", "load", "dump", "file", "dump_ending"],
 )
 def test_refused(call: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):

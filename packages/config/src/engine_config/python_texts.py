@@ -186,7 +186,9 @@ def lazy_values(scope: dict[str, Any]) -> dict[Any, Any]:
 
 def _named(scope: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     for key, value in scope.items():
-        if not (isinstance(key, str) and (key.startswith("__") or key == "_base_")):
+        if isinstance(key, str) and (key.startswith("__") or key == "_base_"):
+            continue
+        if type(value).__module__ != "__future__":  # what such an import binds is of Python
             yield key, value
 
 

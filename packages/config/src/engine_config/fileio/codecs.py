@@ -106,12 +106,14 @@ def dump(
 
 
 def _ending(file: Any) -> str:
-    return str(file).rsplit("/", 1)[-1].rpartition(".")[2].lower()
+    _, dot, ending = str(file).rsplit("/", 1)[-1].rpartition(".")
+    return ending.lower() if dot else ""
 
 
 def _handler(name: str | None) -> BaseFileHandler:
     if name not in file_handlers:
-        raise TypeError(f"Unsupported format: {name}; known are {sorted(file_handlers)}")
+        given = name if name != "" else "the path has no ending, and file_format is not given"
+        raise TypeError(f"Unsupported format: {given}; known are {sorted(file_handlers)}")
     return file_handlers[name]
 
 
