@@ -9,6 +9,7 @@ import pytest
 from engine_config import (
     Config,
     ConfigEncodingError,
+    ConfigError,
     ConfigFileNotFoundError,
     ConfigInheritanceError,
     ConfigKeyError,
@@ -150,6 +151,34 @@ def test_by_path_by_name_and_by_the_end_of_a_path(
     assert cfg.run == {"type": "Run", "_scope_": "zoo_of_tests"}
     assert cfg.hooks == [{"type": "H", "_scope_": "zoo_of_tests"}]
     assert (cfg.n, cfg.m) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("index", "metafile", "message"),
+    [
+        ("Import: [a: b: c", "", r"model-index.yml:1: no YAML: .*; correct the syntax"),
+        ("[1, 2]\n", "", "model-index.yml:1: a model index is a mapping with a list Import, got "),
+        (
+            "Import: net.yml",
+            "",
+            "model-index.yml:1: a model index .* a list Import, got 'net.yml'",
+        ),
+        ("Import: [3]", "", "model-index.yml:1: a model index .* a list Import, got 3 in it"),
+        ("Import: [m.yml]", "Models: 3", "m.yml:1: a metafile .* a list Models, got 3"),
+        ("Import: [m.yml]", "- 3", "m.yml:1: a metafile .* a list Models, got 3 in it"),
+        ("Import: [m.yml]", "{", r"m.yml:\d: no YAML: .*"),
+        ("Import: [m.yml]", b"\xff", "m.yml:1: not UTF-8: byte 0xff; save the file as UTF-8"),
+    ],
+)
+def test_a_model_index_that_is_none(
+    tmp_path: Path, package: Path, index: str, metafile: str | bytes, message: str
+) -> None:
+    folder = package / ".mim"
+    (folder / "model-index.yml").write_text(index)
+    (folder / "m.yml").write_bytes(metafile if isinstance(metafile, bytes) else metafile.encode())
+    file = write(tmp_path, {"c.py": "_base_ = 'zoo_of_tests::deep-101'"})
+    with pytest.raises(ConfigError, match=message):
+        Config.fromfile(file)
 
 
 def test_in_a_base_of_a_base_and_from_data(tmp_path: Path, package: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from typing import Any
+from typing import Any, TypeVar
 
-from engine_config import yaml_codec
-from engine_config.errors import ConfigFileNotFoundError, ConfigInheritanceError
+from engine_config.data_texts import parse_yaml
+from engine_config.errors import ConfigFileNotFoundError, ConfigInheritanceError, ConfigTypeError
 from engine_config.origins import Origin
+from engine_config.texts import read_text
 
+T = TypeVar("T")
 _IN_PACKAGE = re.compile(r"([A-Za-z_][\w.]*)::(.+)", re.DOTALL)
 
 
@@ -73,22 +75,29 @@ def _in_package(package: str, name: str, at: Origin) -> str:
 def _from_index(folder: str, name: str) -> str | None:
     """Look a config up by its model's name or the end of its path."""
     wanted = name.removesuffix(".py")
-    for part in (_yaml(os.path.join(folder, "model-index.yml")) or {}).get("Import") or ():
-        listed = _yaml(os.path.join(folder, part))
-        models = listed.get("Models") if isinstance(listed, dict) else listed
-        for model in models or ():
+    for part in _listed(os.path.join(folder, "model-index.yml"), "a model index", "Import", str):
+        for model in _listed(os.path.join(folder, part), "a metafile", "Models", dict):
             config = str(model.get("Config", ""))
             if model.get("Name") == wanted or config.endswith(f"/{wanted}.py"):
                 return os.path.join(folder, config)
     return None
 
 
-def _yaml(path: str) -> Any:
-    """Return what a YAML file says; ``None`` where there is none."""
+def _listed(path: str, what: str, key: str, kind: type[T]) -> list[T]:
+    """Return what a YAML file lists by a key, or by itself; nothing where there is no file."""
     if not os.path.isfile(path):
-        return None
-    with open(path, encoding="utf-8") as file:
-        return yaml_codec.load(file.read())
+        return []
+    said = parse_yaml(read_text(path), path)
+    items = said.get(key) if isinstance(said, dict) else said
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        got = repr(items)
+    elif all(isinstance(item, kind) for item in items):
+        return items
+    else:
+        got = f"{next(item for item in items if not isinstance(item, kind))!r} in it"
+    raise ConfigTypeError(f"{what} is a mapping with a list {key}, got {got}", Origin(path, 1))
 
 
 def add_scope(values: dict[Any, Any], scope: str) -> None:

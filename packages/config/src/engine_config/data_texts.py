@@ -33,7 +33,7 @@ def parse_data(text: str, file: str, kind: str) -> dict[Any, Any]:
         It is no mapping.
     """
     try:
-        values = {"json": _json, "yaml": _yaml, "toml": _toml}[kind](text, file)
+        values = {"json": _json, "yaml": parse_yaml, "toml": _toml}[kind](text, file)
     except RecursionError:
         raise ConfigLimitError("nested too deep", Origin(file, 1)) from None
     if values is None:
@@ -62,7 +62,14 @@ def _json(text: str, file: str) -> Any:
         raise ConfigSyntaxError(f"no JSON: {error}", Origin(file, 1)) from error
 
 
-def _yaml(text: str, file: str) -> Any:
+def parse_yaml(text: str, file: str) -> Any:
+    """Parse a YAML text, whatever it says.
+
+    Raises
+    ------
+    ConfigSyntaxError, ConfigLimitError
+        As of `parse_data`.
+    """
     import yaml
 
     try:

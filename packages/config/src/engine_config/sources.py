@@ -10,8 +10,6 @@ from engine_config.base_paths import add_scope, locate_base
 from engine_config.config_dict import ATOMS, ConfigDict, calling_frame, raw_items, shallow
 from engine_config.data_texts import data_places, parse_data
 from engine_config.errors import (
-    ConfigEncodingError,
-    ConfigFileNotFoundError,
     ConfigFormatError,
     ConfigInheritanceError,
     ConfigKeyError,
@@ -26,6 +24,7 @@ from engine_config.outline import Outline, lazy_outline
 from engine_config.positions import Place, over, python_places
 from engine_config.python_texts import lazy_values, own_values, run, take_bases
 from engine_config.substitution import Substitution, with_base_names
+from engine_config.texts import read_text
 
 if TYPE_CHECKING:
     from engine_config.merge import Path
@@ -354,26 +353,6 @@ def format_of(path: str) -> str:
             f"{path} is no config by its ending {ending!r}; known are {', '.join(FORMATS)}"
         )
     return kind
-
-
-def read_text(path: str, at: Origin | None = None) -> str:
-    """Return the text of a file, or say what hinders it."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            text = file.readall().decode("utf-8")
-        if "\r" in text:
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
-        return text.removeprefix("\ufeff")
-    except (FileNotFoundError, NotADirectoryError):
-        raise ConfigFileNotFoundError(f"there is no config file {path}", at) from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigEncodingError(
-            f"not UTF-8: byte {error.object[error.start]:#04x}; save the file as UTF-8",
-            Origin(path, line),
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ConfigFormatError(f"{path} cannot be read: {error}", at) from error
 
 
 def _deprecated(source: Source) -> None:
