@@ -31,6 +31,13 @@ CASES = [
     ),
     ("c.py", "a = 1\nreturn 2", "ConfigSyntaxError", r"c\.py:2: 'return' outside function"),
     ("c.py", "a = 1\nbreak", "ConfigSyntaxError", r"c\.py:2: 'break' outside"),
+    (
+        "c.py",
+        "r = 'x'\n_base_ = r + '/b.py'",
+        "ConfigExecutionError",
+        r"c\.py:2: .*before the rest",
+    ),
+    ("c.py", "_base_ = open('x')", "ConfigSecurityError", r"c\.py:1: .*; write plain paths$"),
     ("c.py", "a = 1 / 0", "ConfigExecutionError", r"c\.py:1: ZeroDivisionError"),
     ("c.py", "_base_ = 'b.py'\nl = dict(x=1)", "ConfigTypeError", r"c\.py:2: .*_delete_=True"),
     ("c.py", "n = dict(_delete_=True)", "ConfigTypeError", r"c\.py:1: n says _delete_"),

@@ -77,7 +77,15 @@ def _base_value(statement: str, file: str, line: int, scope: dict[str, Any]) -> 
     try:
         return ast.literal_eval(statement.partition("=")[2].strip())
     except NO_LITERAL:
+        pass
+    try:
         return evaluate("\n" * (line - 1) + statement, file, scope).get("_base_", [])
+    except ConfigError as error:
+        reason = error.message.partition("; ")[0]
+        raise type(error)(
+            f"_base_ is read as data, before the rest of the file: {reason}; write plain paths",
+            error.origin,
+        ) from error
 
 
 def _statement_end(text: str, begin: int) -> int:
