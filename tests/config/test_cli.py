@@ -67,8 +67,8 @@ def test_explain(configs: Path, capsys: Capture) -> None:
     assert run(*args) == 0
     first, second, third = capsys.readouterr().out.splitlines()
     assert first == "--cfg-options model.depth=7  (in force)"
-    assert second == f"{configs / 'c.py'}:2"
-    assert third == f"{configs / 'b.py'}:1"
+    assert second == f"{configs / 'c.py'}:2:14"
+    assert third == f"{configs / 'b.py'}:1:26"
 
 
 def test_diff(configs: Path, capsys: Capture) -> None:

@@ -136,7 +136,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["print", str(file)]) == 0
     assert capsys.readouterr().out == "a = dict(b=[1, 2])\n"
     assert main(["explain", str(file), "a.b"]) == 0
-    assert capsys.readouterr().out == f"{file}:1  (in force)\n"
+    assert capsys.readouterr().out == f"{file}:1:10  (in force)\n"
     assert main(["get", str(file), "a.c"]) == 2
     assert "the config has no 'a.c'" in capsys.readouterr().err
 

@@ -14,6 +14,7 @@ from engine_config.data_forms import json_text, listed
 from engine_config.dotted_keys import item_of
 from engine_config.errors import ConfigDumpError, ConfigError, ConfigKeyError
 from engine_config.late import Late
+from engine_config.origins import Origin
 from engine_config.overrides import apply_overrides
 from engine_config.sources import FORMATS
 
@@ -77,10 +78,15 @@ def explain(options: argparse.Namespace) -> int:
     if not places:
         raise ConfigKeyError(f"where {options.key!r} was set is not known")
     *before, last = places
-    print(f"{last}  (in force)")
+    print(f"{_exactly(last)}  (in force)")
     for place in reversed(before):
-        print(place)
+        print(_exactly(place))
     return 0
+
+
+def _exactly(place: Origin) -> str:
+    """Return a place in a file as ``file:line:column``, which terminals and editors open."""
+    return f"{place}:{place.column}" if place.line else str(place)
 
 
 def diff(options: argparse.Namespace) -> int:
