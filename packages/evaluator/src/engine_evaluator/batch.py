@@ -14,6 +14,9 @@ DataSamples = Mapping[str, Any] | Sequence[Any]
 Keys = str | Sequence[str]
 """A field's name, or several of which the first that is there is meant."""
 
+# That a dictionary is a mapping is found at once; to ask the abstract class takes ten times that.
+MAPPING = (dict, Mapping)
+
 
 class Batch:
     """The samples of one step.
@@ -98,21 +101,21 @@ class Batch:
     def names(self) -> list[str]:
         """Return the fields' names, as far as they can be known."""
         samples = self.data_samples
-        sample = samples if isinstance(samples, Mapping) else samples[0] if samples else {}
-        names: Iterable[Any] = sample if isinstance(sample, Mapping) else fields(sample)
+        sample = samples if isinstance(samples, MAPPING) else samples[0] if samples else {}
+        names: Iterable[Any] = sample if isinstance(sample, MAPPING) else fields(sample)
         return [str(name) for name in names]
 
     def _raw(self, key: str) -> Any:
         samples = self.data_samples
-        if isinstance(samples, Mapping):
+        if isinstance(samples, MAPPING):
             if key in samples:
                 return samples[key]
         elif samples and has_field(samples[0], key):
             return _of_all(samples, key)
         batch = self.data_batch
-        if isinstance(batch, Mapping):
+        if isinstance(batch, MAPPING):
             return batch.get(key)
-        if isinstance(batch, list) and batch and isinstance(batch[0], Mapping) and key in batch[0]:
+        if isinstance(batch, list) and batch and isinstance(batch[0], MAPPING) and key in batch[0]:
             return _of_all(batch, key)  # what the data set gave, sample by sample
         return None
 
@@ -131,7 +134,7 @@ class Batch:
 
 def has_field(sample: Any, key: str) -> bool:
     """Tell whether a sample, a mapping or an object, has a field."""
-    return key in sample if isinstance(sample, Mapping) else hasattr(sample, key)
+    return key in sample if isinstance(sample, MAPPING) else hasattr(sample, key)
 
 
 def fields(sample: object) -> Mapping[str, Any]:
@@ -141,7 +144,7 @@ def fields(sample: object) -> Mapping[str, Any]:
 
 def _of_all(samples: Sequence[Any], key: str) -> list[Any]:
     try:
-        return [s[key] if isinstance(s, Mapping) else getattr(s, key) for s in samples]
+        return [s[key] if isinstance(s, MAPPING) else getattr(s, key) for s in samples]
     except (KeyError, AttributeError):
         lacking = next(n for n, sample in enumerate(samples) if not has_field(sample, key))
         raise KeyError(
@@ -151,6 +154,8 @@ def _of_all(samples: Sequence[Any], key: str) -> list[Any]:
 
 def stacked(values: Any) -> Tensor:
     """Return values as one tensor, on the device on which they are."""
+    if isinstance(values, Tensor):
+        return values
     if isinstance(values, list | tuple) and any(hasattr(value, "shape") for value in values):
         return torch.stack([v if isinstance(v, Tensor) else torch.as_tensor(v) for v in values])
     return torch.as_tensor(values)
@@ -166,7 +171,7 @@ def sample_count(data_samples: DataSamples, data_batch: Any = None) -> int:
     ValueError
         If a mapping holds nothing that has a first dimension, or several different ones.
     """
-    if isinstance(data_samples, Mapping):
+    if isinstance(data_samples, MAPPING):
         return _first_dimension(data_samples, data_batch)
     if isinstance(data_samples, str | Tensor) or not hasattr(data_samples, "__len__"):
         raise TypeError(
@@ -177,16 +182,24 @@ def sample_count(data_samples: DataSamples, data_batch: Any = None) -> int:
 
 
 def _first_dimension(samples: Mapping[str, Any], data_batch: Any) -> int:
-    counts = {key: found for key, value in samples.items() if (found := _count(value)) is not None}
-    if len(set(counts.values())) > 1:
-        raise ValueError(
-            f"the fields have different numbers of samples: {counts}; give each an entry a "
-            "sample, or one value without a dimension for all of them"
-        )
-    others = data_batch.values() if isinstance(data_batch, Mapping) else data_batch
+    first: int | None = None
+    for value in samples.values():
+        count = _count(value)
+        if first is None:
+            first = count
+        elif count is not None and count != first:
+            counts = {key: _count(value) for key, value in samples.items()}
+            known = {key: count for key, count in counts.items() if count is not None}
+            raise ValueError(
+                f"the fields have different numbers of samples: {known}; give each an entry a "
+                "sample, or one value without a dimension for all of them"
+            )
+    if first is not None:
+        return first
+    others = data_batch.values() if isinstance(data_batch, MAPPING) else data_batch
     if hasattr(others, "shape") or not isinstance(others, Iterable):  # a tensor is one column
         others = [others]
-    for count in (*counts.values(), *map(_count, others)):
+    for count in map(_count, others):
         if count is not None:
             return count
     raise ValueError(
@@ -211,7 +224,7 @@ def rows(data_samples: DataSamples) -> list[Any]:
     ValueError
         If a field of a mapping has another number of entries than there are samples.
     """
-    if not isinstance(data_samples, Mapping):
+    if not isinstance(data_samples, MAPPING):
         return [
             sample.to_dict() if hasattr(sample, "to_dict") else sample for sample in data_samples
         ]
@@ -224,7 +237,7 @@ def _rows_of(samples: Mapping[str, Any], size: int) -> list[Any]:
 
 
 def _by_sample(key: str, value: Any, size: int) -> Sequence[Any]:
-    if isinstance(value, Mapping):
+    if isinstance(value, MAPPING):
         return _rows_of(value, size)
     count = _count(value)
     if count is None:  # of the batch as a whole

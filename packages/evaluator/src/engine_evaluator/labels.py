@@ -63,7 +63,9 @@ class Labels:
                 f"predicted labels of shape {tuple(predicted.shape)} do not fit true labels "
                 f"{self.gt_label!r} of shape {tuple(target.shape)}"
             )
-        return target.to(predicted.device, non_blocking=True)
+        if target.device != predicted.device:
+            target = target.to(predicted.device, non_blocking=True)
+        return target
 
 
 def _flat(labels: Tensor) -> Tensor:

