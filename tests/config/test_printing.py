@@ -243,3 +243,14 @@ def test_what_data_formats_cannot_give_back(tmp_path: Path) -> None:
     assert Config.fromfile(tmp_path / "c.json") == cfg
     with pytest.raises(ConfigDumpError, match="surrogates"):
         cfg.dump(tmp_path / "c.yaml")
+
+
+def test_what_is_lazy_in_a_set_is_written_by_its_name(tmp_path: Path) -> None:
+    text = (
+        "from absent_library.nn import Conv, Norm\na = {Conv, Norm.inner}\nb = dict(c={1: {Conv}})"
+    )
+    cfg = Config.fromfile(write(tmp_path, {"c.py": text}))
+    for kind in ("json", "yaml"):
+        read = Config.fromstring(cfg.as_text(kind), f".{kind}")
+        assert sorted(read.a) == ["absent_library.nn.Conv", "absent_library.nn.Norm.inner"]
+        assert next(iter(read.b.c.values())) == ["absent_library.nn.Conv"]

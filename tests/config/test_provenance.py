@@ -112,7 +112,7 @@ def test_keys_that_are_not_there(cfg: Config) -> None:
         cfg.provenance("model.head.x")
     with pytest.raises(ConfigKeyError, match="no '7' among 2 items"):
         cfg.provenance("steps.7")
-    with pytest.raises(ConfigKeyError, match="no 'x' among a int"):
+    with pytest.raises(ConfigKeyError, match="no 'x' among the keys of int, which has none"):
         cfg.provenance("model.depth.x")
 
 

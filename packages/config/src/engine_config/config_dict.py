@@ -17,7 +17,7 @@ from engine_config.marks import (
     mark_of,
     set_mark,
 )
-from engine_config.merge import merge
+from engine_config.merge import DELETE_KEY, merge
 from engine_config.origins import Origin
 
 TYPE_CHECKING = False
@@ -153,7 +153,7 @@ class ConfigDict(Marked):
         """
         distrust(self, other)
         new = ConfigDict(other)  # so that the values put in are ConfigDicts, too
-        if dict.pop(new, "_delete_", False):
+        if dict.pop(new, DELETE_KEY, False):
             self.clear()
         merged = merge(new, self, replace=True)
         for key in new:
@@ -247,7 +247,7 @@ def _note_merged(node: ConfigDict, new: dict[Any, Any]) -> None:
     for key, value in _items(new):
         inner = _get(node, key)
         merged = isinstance(value, dict) and inner is not value and mark_of(inner) is not None
-        if merged and not dict.get(value, "_delete_"):
+        if merged and not dict.get(value, DELETE_KEY):
             _note_merged(inner, value)
         else:
             _note(node, key)

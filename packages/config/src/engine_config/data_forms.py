@@ -7,6 +7,7 @@ from typing import Any
 
 from engine_config import json_codec, yaml_codec
 from engine_config.errors import ConfigDumpError
+from engine_config.lazy_objects import LazyAttr, LazyObject
 
 
 def data_text(values: dict[Any, Any], kind: str) -> str:
@@ -71,12 +72,12 @@ def listed(value: Any) -> Any:
             if isinstance(key, tuple | frozenset):
                 raise TypeError(f"the key {key!r} is a {type(key).__name__}; use a string")
         return {key: listed(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return [listed(item) for item in json_codec.ordered(value)]
-    if isinstance(value, list | tuple | range):
+    if isinstance(value, list | tuple):
         return [listed(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy's arrays and scalars, without numpy
-        return value.tolist()
+    if isinstance(value, LazyObject | LazyAttr):  # in a set, or what a program put in
+        return value.dotpath
+    if isinstance(value, set | frozenset | range) or hasattr(type(value), "tolist"):
+        return listed(json_codec.jsonable(value))
     if isinstance(value, type | FunctionType | BuiltinFunctionType):
         return f"{value.__module__}.{value.__qualname__}"
     return value

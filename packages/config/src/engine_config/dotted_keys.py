@@ -74,4 +74,6 @@ def known_keys(node: Any) -> str:
     """Say what there is, for a message."""
     if isinstance(node, dict):
         return str(sorted(map(str, node)))
-    return f"{len(node)} items" if isinstance(node, list | tuple) else f"a {type(node).__name__}"
+    if isinstance(node, list | tuple):
+        return f"{len(node)} items"
+    return f"the keys of {type(node).__name__}, which has none"

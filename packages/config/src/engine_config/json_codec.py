@@ -20,15 +20,22 @@ def dump(value: Any, **options: Any) -> str:
     TypeError
         JSON has nothing for a value.
     """
-    return json.dumps(value, **{"default": _jsonable, **options})
+    return json.dumps(value, **{"default": jsonable, **options})
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """Return a list or a number for what is like one.
+
+    Raises
+    ------
+    TypeError
+        JSON has nothing for it.
+    """
     if isinstance(value, set | frozenset):
         return ordered(value)
     if isinstance(value, range):
         return list(value)
-    if hasattr(value, "tolist"):  # numpy's arrays and scalars, without numpy
+    if hasattr(type(value), "tolist"):  # numpy's arrays and scalars, without numpy
         return value.tolist()
     raise TypeError(f"JSON has nothing for {value!r} of type {type(value).__name__}")
 

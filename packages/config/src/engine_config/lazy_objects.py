@@ -11,10 +11,57 @@ from engine_config.origins import Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    L = TypeVar("L", bound="_Lazy")
 
 
-class LazyObject:
+class _Lazy:
+    """What both stand-ins do: give attributes, and refuse what only the thing itself could do."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        location: Origin | str | None
+
+        @property
+        def dotpath(self) -> str: ...
+
+        def build(self) -> Any: ...
+
+    def __getattr__(self: Any, name: str) -> LazyAttr:
+        if name.startswith("_") and name.endswith("_"):  # asked for by pickle, IPython, …
+            raise AttributeError(name)
+        return LazyAttr(name, self)
+
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        """Refuse: what is imported lazily is not there yet."""
+        raise _called(self.dotpath, self.location)
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+        """Refuse: no class can be derived from what is not there yet."""
+        raise ConfigImportError(
+            f"a class is derived from {self.dotpath}, but {_lazily(self.location)}; define the "
+            f"class in a module, and import it from there"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return _same(self, other)
+
+    def __hash__(self) -> int:
+        return hash(self.dotpath)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.dotpath}>"
+
+    def __deepcopy__(self: L, memo: dict[int, object]) -> L:
+        return self
+
+    def __copy__(self: L) -> L:
+        return self
+
+
+class LazyObject(_Lazy):
     """A module, or names of a module, that a config imports without importing.
 
     Parameters
@@ -82,39 +129,8 @@ class LazyObject:
                 self.location if isinstance(self.location, Origin) else None,
             ) from error
 
-    def __getattr__(self, name: str) -> LazyAttr:
-        if name.startswith("_") and name.endswith("_"):  # asked for by pickle, IPython, …
-            raise AttributeError(name)
-        return LazyAttr(name, self)
-
-    def __call__(self, *args: object, **kwargs: object) -> None:
-        """Refuse: what is imported lazily is not there yet."""
-        raise _called(self.dotpath, self.location)
-
-    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
-        """Refuse: no class can be derived from what is not there yet."""
-        raise ConfigImportError(
-            f"a class is derived from {self.dotpath}, but {_lazily(self.location)}; define the "
-            f"class in a module, and import it from there"
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return _same(self, other)
-
-    def __hash__(self) -> int:
-        return hash(self.dotpath)
-
-    def __repr__(self) -> str:
-        return f"<LazyObject {self.dotpath}>"
-
     def __str__(self) -> str:
         return self._imported or self._modules[0].split(".")[0]
-
-    def __deepcopy__(self, memo: dict[int, object]) -> LazyObject:
-        return self
-
-    def __copy__(self) -> LazyObject:
-        return self
 
     def __getstate__(self) -> tuple[tuple[str, ...], str | None]:
         return self._modules, self._imported
@@ -124,7 +140,7 @@ class LazyObject:
         self.location = None
 
 
-class LazyAttr:
+class LazyAttr(_Lazy):
     """An attribute of a lazy object, or of another lazy attribute."""
 
     __slots__ = ("_source", "location", "name")
@@ -163,39 +179,8 @@ class LazyAttr:
                 self.location if isinstance(self.location, Origin) else None,
             ) from error
 
-    def __getattr__(self, name: str) -> LazyAttr:
-        if name.startswith("_") and name.endswith("_"):  # asked for by pickle, IPython, …
-            raise AttributeError(name)
-        return LazyAttr(name, self)
-
-    def __call__(self, *args: object, **kwargs: object) -> None:
-        """Refuse: what is imported lazily is not there yet."""
-        raise _called(self.dotpath, self.location)
-
-    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
-        """Refuse: no class can be derived from what is not there yet."""
-        raise ConfigImportError(
-            f"a class is derived from {self.dotpath}, but {_lazily(self.location)}; define the "
-            f"class in a module, and import it from there"
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return _same(self, other)
-
-    def __hash__(self) -> int:
-        return hash(self.dotpath)
-
-    def __repr__(self) -> str:
-        return f"<LazyAttr {self.dotpath}>"
-
     def __str__(self) -> str:
         return self.name
-
-    def __deepcopy__(self, memo: dict[int, object]) -> LazyAttr:
-        return self
-
-    def __copy__(self) -> LazyAttr:
-        return self
 
     def __getstate__(self) -> tuple[str, LazyObject | LazyAttr]:
         return self.name, self._source
@@ -215,9 +200,9 @@ def _member(owner: Any, name: str) -> Any:
         return importlib.import_module(f"{owner.__name__}.{name}")
 
 
-def _same(one: LazyObject | LazyAttr, other: object) -> bool:
+def _same(one: _Lazy, other: object) -> bool:
     """Whether both are the same thing, however it was imported, built or not."""
-    if isinstance(other, LazyObject | LazyAttr):
+    if isinstance(other, _Lazy):
         return one.dotpath == other.dotpath
     if not isinstance(other, type | FunctionType | BuiltinFunctionType | ModuleType):
         home = type(other).__module__.partition(".")[0]  # of what a module holds: torch.float32

@@ -165,8 +165,9 @@ def _bindings(names: str) -> list[tuple[str, str]]:
 
 def _module(name: str, bound: str) -> Import:
     """Return what ``import name as bound`` binds; without an ``as`` both are the same."""
-    top = name.partition(".")[0] if bound == name else name
-    return Import(top if bound == name else bound, top)
+    if bound == name:
+        bound = name = name.partition(".")[0]
+    return Import(bound, name)
 
 
 def outline_of(tree: ast.Module, file: str) -> Outline:

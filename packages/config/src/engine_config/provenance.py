@@ -114,7 +114,7 @@ def note_change(
         if depth == len(path) - 1:
             break
         try:
-            node = dict.__getitem__(node, key) if isinstance(node, dict) else node[key]
+            node = item_at(node, (key,))
         except (KeyError, IndexError, TypeError):
             break
         if isinstance(node, ConfigDict) and mark_of(node) is not None:
@@ -138,8 +138,7 @@ def _first_new(node: Any, path: Sequence[Any]) -> int:
     """Return how much of a path leads to the first thing on it that is not there."""
     for length, key in enumerate(path, 1):
         try:
-            key = _index(node, key)
-            node = dict.__getitem__(node, key) if isinstance(node, dict) else node[key]
+            node = item_at(node, (_index(node, key),))
         except (KeyError, IndexError, TypeError):
             return length
     return len(path)

@@ -1,4 +1,4 @@
-"""Python configs: telling the styles apart, finding ``_base_``, running a text."""
+"""Python configs: finding ``_base_``, running a text, and what it has set."""
 
 from __future__ import annotations
 

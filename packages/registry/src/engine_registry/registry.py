@@ -299,7 +299,9 @@ class Registry(Generic[T]):
                 logging.getLogger("engine.registry").warning(
                     "no package registers components of scope %r in registry %r: names are "
                     "looked for in scope %r",
-                    *(scope, self._name, self._scope),
+                    scope,
+                    self._name,
+                    self._scope,
                 )
             return found
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine_config.cli.modernize import import_types
 from engine_config.config import Config
@@ -61,15 +61,10 @@ def get(options: argparse.Namespace) -> int:
     cfg.provenance(options.key)  # names the part of the key that is not there
     _, value = item_of(cfg.to_dict(), options.key)  # with what is lazy by name
     try:
-        print(json_text(listed(value), default=_named))
+        print(json_text(listed(value), default=repr))
     except (TypeError, ValueError) as error:
         raise ConfigDumpError(f"{options.key} cannot be written as JSON: {error}") from error
     return 0
-
-
-def _named(value: Any) -> Any:
-    """Return what JSON can say of a value: a dotted name, or how it is printed."""
-    return getattr(value, "dotpath", None) or repr(value)
 
 
 def explain(options: argparse.Namespace) -> int:
