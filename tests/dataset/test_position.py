@@ -12,6 +12,7 @@ from engine_dataset import (
     InfiniteSampler,
     build_dataloader,
     get_loader_state,
+    seekable,
     set_loader_state,
 )
 from engine_dist.testing import ProcessPool
@@ -93,8 +94,19 @@ def test_a_loader_with_a_state_of_its_own_is_asked_for_it() -> None:
 
 def test_a_position_that_cannot_be_restored_is_told(caplog: pytest.LogCaptureFixture) -> None:
     loader = build_dataloader(config(sampler=RandomSampler(range(SIZE))))
-    assert set_loader_state(loader, get_loader_state(loader, consumed=2)) == 0
-    assert "the position in the data is not restored: DataLoader has no sampler" in caplog.text
+    assert not seekable(loader)
+    state = get_loader_state(loader, consumed=1, behind=1)
+    assert set_loader_state(loader, state) == 2  # to be read past
+    assert not caplog.text
+    assert set_loader_state(loader, {**state, "batch_size": 4, "ranks": 2}) == 0
+    assert (
+        "the position in the data is not restored: DataLoader has no sampler of this engine, and "
+        "batch_size was 4 and is 3; ranks was 2 and is 1"
+    ) in caplog.text
+    known = build_dataloader(config())
+    assert seekable(known)
+    assert set_loader_state(known, state) == 0
+    assert "it was saved of another kind of loader than this DataLoader" in caplog.text
 
 
 def test_infinite_sampler_in_a_loader_resumes() -> None:

@@ -4,7 +4,12 @@ from engine_dataset.base_dataset import BaseDataset
 from engine_dataset.collate import COLLATE_FUNCTIONS, default_collate, pseudo_collate
 from engine_dataset.force_init import force_full_init
 from engine_dataset.loader import build_dataloader
-from engine_dataset.position import get_loader_state, set_loader_state
+from engine_dataset.position import (
+    get_loader_state,
+    later_pass,
+    seekable,
+    set_loader_state,
+)
 from engine_dataset.samplers import DefaultSampler, InfiniteSampler
 from engine_dataset.seeding import worker_init_fn
 from engine_dataset.structures import BaseDataElement, InstanceData, LabelData, PixelData
@@ -31,7 +36,9 @@ __all__ = [
     "default_collate",
     "force_full_init",
     "get_loader_state",
+    "later_pass",
     "pseudo_collate",
+    "seekable",
     "set_loader_state",
     "worker_init_fn",
 ]

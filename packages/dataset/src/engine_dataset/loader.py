@@ -43,6 +43,8 @@ _KEPT = tuple(
 class Loader(DataLoader[Any]):
     """A `DataLoader` whose samples draw from seeds of their own, and whose passes may be cut.
 
+    The one that works is `inner`.
+
     Parameters
     ----------
     dataset
@@ -80,10 +82,10 @@ class Loader(DataLoader[Any]):
                 dataset = SeededSamples(dataset, self._seed, self.collate_fn, each=each)
                 same["collate_fn"] = _as_it_is
             order = {"batch_sampler": keys} if batched else {"sampler": keys, "batch_size": None}
-        self._inner = DataLoader(dataset, **order, **same)
+        self.inner = DataLoader(dataset, **order, **same)
 
     def __iter__(self) -> Any:
-        batches: Iterator[Any] = iter(self._inner)
+        batches: Iterator[Any] = iter(self.inner)
         if self.num_workers:
             batches = _telling_of_dead_workers(batches)
         stream = self.dataset

@@ -1,7 +1,9 @@
 """What a run is made of beside its weights, to and from a checkpoint.
 
 The keys are MMEngine's: ``meta``, ``state_dict``, ``message_hub``, ``optimizer``,
-``param_schedulers``; ours beside them are ``train_loop`` and ``rng``.
+``param_schedulers``; ours beside them are ``train_loop``, ``rng``, ``pass_rng`` (the generators as
+the pass over the data began, in its middle) and ``accumulation`` (the gradients of a step that is
+not made yet).
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ from engine_dist import (
     get_rank,
     get_rng_state,
     get_world_size,
-    set_rng_state,
 )
 from engine_dist.checkpoint import CheckpointError
 from engine_dist.strategies import Strategy
@@ -79,6 +80,9 @@ def capture(
         "train_loop": progress,
         "rng": all_gather_object(get_rng_state()),
     }
+    begun = all_gather_object(run.train_loop.pass_rng)
+    if None not in begun:
+        state["pass_rng"] = begun
     if optimizer:
         state["optimizer"] = run.optim_wrapper.state_dict()
     if schedulers:
@@ -115,10 +119,14 @@ def restore(
         run.optim_wrapper.load_state_dict(state["optimizer"])
     if schedulers and "param_schedulers" in state:
         _restore_schedulers(run.param_schedulers, state["param_schedulers"])
-    _restore_rng(state.get("rng"))
+    _restore_rng(run.train_loop, state.get("rng"), state.get("pass_rng"))
 
 
-def _restore_rng(states: Sequence[dict[str, Any]] | None) -> None:
+def _restore_rng(
+    loop: TrainLoop,
+    states: Sequence[dict[str, Any]] | None,
+    begun: Sequence[dict[str, Any]] | None,
+) -> None:
     if states is None or len(states) != get_world_size():
         saved = "none" if states is None else str(len(states))
         logger.warning(
@@ -126,7 +134,7 @@ def _restore_rng(states: Sequence[dict[str, Any]] | None) -> None:
             "run has %d", saved, get_world_size(),
         )  # fmt: skip
         return
-    set_rng_state(states[get_rank()])
+    loop.set_rng(states[get_rank()], begun[get_rank()] if begun else None)
 
 
 def _each(schedulers: Schedulers, what: Any) -> Any:

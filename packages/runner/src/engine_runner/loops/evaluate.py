@@ -59,6 +59,7 @@ class EvaluateLoop(BaseLoop):
         super().__init__(runner, dataloader)
         self.evaluator = as_evaluator(evaluator)
         self.fp16 = fp16
+        self.measured = False  # whether the pass of now has its result
         metainfo = getattr(getattr(self.dataloader, "dataset", None), "metainfo", None)
         if metainfo is not None:
             self.evaluator.dataset_meta = metainfo
@@ -68,6 +69,7 @@ class EvaluateLoop(BaseLoop):
         if self.runner.optim_wrapper is not None:  # there is none without training
             # before a hook exchanges the weights for others, which this would spoil
             self.runner.optim_wrapper.eval()
+        self.measured = False
         call = self.runner.call_hook
         call(f"before_{self.mode}")
         call(f"before_{self.mode}_epoch")
@@ -78,6 +80,7 @@ class EvaluateLoop(BaseLoop):
             self.run_iter(idx, data_batch)
         # without a length of its own, a dataset is as long as what came of it
         metrics = self.evaluator.evaluate(size)
+        self.measured = True
         call(f"after_{self.mode}_epoch", metrics=metrics)
         call(f"after_{self.mode}")
         return metrics

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from torch import nn
 
-from engine_dataset import get_loader_state, set_loader_state
+from engine_dataset import later_pass
 from engine_registry import LOOPS
 from engine_runner.hooks.protocol import RunnerLike
 from engine_runner.loops.loop import BaseLoop
+from engine_runner.loops.passes import Passes
 
 __all__ = ["EpochBasedTrainLoop", "IterBasedTrainLoop", "TrainLoop"]
 
@@ -55,15 +57,16 @@ class TrainLoop(BaseLoop):
         super().__init__(runner, dataloader)
         self._epoch = 0
         self._iter = 0
-        # batches of this pass that are behind, and those of them from the iterator of now
-        self._consumed = 0
-        self._taken = 0
+        self._data = Passes(self.dataloader)
         # what has been done already while the hooks after it run, and is not counted yet
         self._ending_iter = 0
         self._ending_epoch = 0
         self.val_begin = val_begin
         self.val_interval = val_interval
         self._milestones = [(0, val_interval), *sorted(map(tuple, dynamic_intervals or ()))]
+        # up to which epoch or iteration all validations that were due are done
+        self._validated = 0
+        self._validating = False
         self.stop_training = False
 
     @property
@@ -91,28 +94,51 @@ class TrainLoop(BaseLoop):
         """Passes over the data done: what a sampler takes for its epoch."""
         return self._epoch
 
+    @property
+    @abstractmethod
+    def _progress(self) -> tuple[int, int]:
+        """Epochs or iterations done, whichever validations are counted by, and to do."""
+
+    @property
+    def _behind(self) -> int:
+        """Batches of the pass of now that are behind."""
+        return 0 if self._ending_epoch else self._data.consumed + self._ending_iter
+
     def state_dict(self) -> dict[str, Any]:
         """Return the counters, and where in the order of the samples the loop stands.
 
-        True also inside of the hooks after an iteration or an epoch.
+        True also inside of the hooks after an iteration, an epoch or a validation.
         """
-        taken, behind = self._taken + self._ending_iter, self._consumed - self._taken
-        if self._ending_epoch:
-            taken = behind = 0
+        measured = self._validating and getattr(self.runner.val_loop, "measured", False)
         return {
             "epoch": self._epoch + self._ending_epoch,
             "iter": self._iter + self._ending_iter,
-            "dataloader": get_loader_state(self.dataloader, consumed=taken, behind=behind),
+            "dataloader": self._data.state_dict(self._behind),
+            "validated": self._progress[0] if measured else self._validated,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state; the next pass over the loader gives what is left of the epoch."""
         self._epoch = state["epoch"]
         self._iter = state["iter"]
-        loader_state = state.get("dataloader")
-        self._consumed = self._taken = 0
-        if loader_state is not None:
-            self._consumed = set_loader_state(self.dataloader, loader_state)
+        self._data.load_state_dict(state.get("dataloader"))
+        # a checkpoint that does not say it, such as MMEngine's, has nothing to be made up for
+        self._validated = state.get("validated", self._progress[0])
+
+    @property
+    def pass_rng(self) -> Mapping[str, Any] | None:
+        """The generators' state as the pass over the data began; None where none is under way."""
+        return self._data.rng(self._behind)
+
+    def set_rng(self, left: Mapping[str, Any], begun: Mapping[str, Any] | None) -> None:
+        """Let training draw on as a run did when it was saved.
+
+        Parameters
+        ----------
+        left, begun : Mapping
+            The generators then, and `pass_rng` then.
+        """
+        self._data.set_rng(left, begun)
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
         """Train on one batch."""
@@ -126,20 +152,34 @@ class TrainLoop(BaseLoop):
         call("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
         self._ending_iter = 0
         self._iter += 1
-        self._consumed += 1
-        self._taken += 1
+        self._data.consumed += 1
 
-    def validate_if_due(self, done: int, last: bool) -> None:
-        """Run the validation where ``done`` epochs or iterations make one due."""
+    def validate_if_due(self) -> None:
+        """Run the validation where the epochs or iterations done make one due."""
+        done, goal = self._progress
         loop = self.runner.val_loop
-        if loop is None or done < self.val_begin:
-            return
-        starts = [start for start, _ in self._milestones]
-        self.val_interval = self._milestones[bisect_right(starts, done) - 1][1]
-        if last or done % self.val_interval == 0:
-            loop.run()
+        if loop is not None and self._is_due(done, goal):
+            self._validating = True
+            with later_pass(loop.dataloader) if self._validated else nullcontext():
+                loop.run()
+            self._validating = False
             self.runner.model.train()
             self.runner.optim_wrapper.train()
+        self._validated = done
+
+    def _is_due(self, done: int, goal: int) -> bool:
+        if done < self.val_begin:
+            return False
+        starts = [start for start, _ in self._milestones]
+        self.val_interval = self._milestones[bisect_right(starts, done) - 1][1]
+        return done == goal or done % self.val_interval == 0
+
+    def _make_up(self) -> None:
+        """Run the validation that was due where a resumed run was saved, and not done."""
+        if not self._data.consumed:
+            self._data.take_up_rng()
+        if self._validated < self._progress[0]:
+            self.validate_if_due()
 
 
 @LOOPS.register_module()
@@ -185,13 +225,18 @@ class EpochBasedTrainLoop(TrainLoop):
         """Iterations to do."""
         return self._max_iters
 
+    @property
+    def _progress(self) -> tuple[int, int]:
+        return self._epoch, self._max_epochs
+
     def run(self) -> nn.Module:
         """Train and validate to the end; return the model."""
         call = self.runner.call_hook
         call("before_train")
+        self._make_up()
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
-            self.validate_if_due(self._epoch, self._epoch == self._max_epochs)
+            self.validate_if_due()
         call("after_train")
         return self.runner.model
 
@@ -200,13 +245,13 @@ class EpochBasedTrainLoop(TrainLoop):
         call = self.runner.call_hook
         call("before_train_epoch")
         self.runner.model.train()
-        for idx, data_batch in enumerate(self.dataloader, start=self._consumed):
+        for idx, data_batch in enumerate(self._data.open(self.passes), start=self._data.consumed):
             self.run_iter(idx, data_batch)
         self._ending_epoch = 1
         call("after_train_epoch")
         self._ending_epoch = 0
         self._epoch += 1
-        self._consumed = self._taken = 0
+        self._data.close()
 
 
 @LOOPS.register_module()
@@ -266,33 +311,45 @@ class IterBasedTrainLoop(TrainLoop):
         """Iterations to do."""
         return self._max_iters
 
+    @property
+    def _progress(self) -> tuple[int, int]:
+        return self._iter, self._max_iters
+
     def run(self) -> nn.Module:
         """Train and validate to the end; return the model."""
         call = self.runner.call_hook
         call("before_train")
         call("before_train_epoch")
         self.runner.model.train()
-        batches = self._batches()
+        batches = self._batches(self._open() if self._data.consumed else None)
+        self._make_up()
         while self._iter < self._max_iters and not self.stop_training:
             self.run_iter(self._iter, next(batches))
-            self.validate_if_due(self._iter, self._iter == self._max_iters)
+            self.validate_if_due()
         call("after_train_epoch")
         call("after_train")
         return self.runner.model
 
-    def _batches(self) -> Iterator[Any]:
-        """Give batches without end, a new order in every pass."""
-        sampler = getattr(self.dataloader, "sampler", None)
+    def _batches(self, rest: Iterator[Any] | None) -> Iterator[Any]:
+        """Give batches without end, a new order in every pass, and first the rest of a pass."""
+        if rest is not None:
+            yield from rest
+            self._close()
         while True:
-            # a run that was saved at the end of a pass has nothing left of it
-            resumed = self._consumed > 0
-            if sampler is not None and hasattr(sampler, "set_epoch"):
-                sampler.set_epoch(self._passes)
-            yield from self.dataloader
-            if self._consumed == 0 and not resumed:
+            yield from self._open()
+            if self._data.consumed == 0:
                 raise _no_batch()
-            self._passes += 1
-            self._consumed = self._taken = 0
+            self._close()
+
+    def _open(self) -> Iterator[Any]:
+        sampler = getattr(self.dataloader, "sampler", None)
+        if sampler is not None and hasattr(sampler, "set_epoch"):
+            sampler.set_epoch(self._passes)
+        return self._data.open(self.passes)
+
+    def _close(self) -> None:
+        self._passes += 1
+        self._data.close()
 
 
 def _whole(name: str, value: Any) -> int:
