@@ -68,9 +68,7 @@ def files(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("by_epoch", [True, False])
 @pytest.mark.parametrize("number", [1, 2, 4])
-def test_a_validation_that_was_cut_is_made_up(
-    tmp_path: Path, number: int, by_epoch: bool
-) -> None:
+def test_a_validation_that_was_cut_is_made_up(tmp_path: Path, number: int, by_epoch: bool) -> None:
     unbroken = a_run(tmp_path / "whole", by_epoch)
     unbroken.train()
     folder = tmp_path / "broken"

@@ -85,6 +85,9 @@ def capture(
         state["pass_rng"] = begun
     if optimizer:
         state["optimizer"] = run.optim_wrapper.state_dict()
+        gathered = run.optim_wrapper.accumulation_state()
+        if gathered is not None:
+            state["accumulation"] = gathered
     if schedulers:
         state["param_schedulers"] = _each(run.param_schedulers, lambda s: s.state_dict())
     return state
@@ -117,6 +120,8 @@ def restore(
         run.message_hub.load_state_dict(state["message_hub"])
     if optimizer and "optimizer" in state:
         run.optim_wrapper.load_state_dict(state["optimizer"])
+        if "accumulation" in state:
+            run.optim_wrapper.load_accumulation_state(state["accumulation"])
     if schedulers and "param_schedulers" in state:
         _restore_schedulers(run.param_schedulers, state["param_schedulers"])
     _restore_rng(run.train_loop, state.get("rng"), state.get("pass_rng"))

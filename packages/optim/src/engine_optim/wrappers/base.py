@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -102,6 +102,13 @@ class BaseOptimWrapper(ABC):
         self.optimizer.load_state_dict(state)
         if base is not None and self.base_param_settings is not None:
             self.base_param_settings.update(base)
+
+    def accumulation_state(self) -> dict[str, Any] | None:
+        """Return what is gathered for a step that is not made yet; None where there is nothing."""
+        return None
+
+    def load_accumulation_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027  # as above
+        """Take up what was gathered for a step that was not made yet."""
 
     def train(self, mode: bool = True) -> None:  # noqa: B027  # nothing, for most
         """Switch an optimizer that keeps other weights for training; others have nothing to do."""

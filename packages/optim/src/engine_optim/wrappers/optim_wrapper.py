@@ -11,6 +11,12 @@ import torch
 from torch import Tensor
 
 from engine_optim.errors import OptimError
+from engine_optim.wrappers.accumulation import (
+    grads_by_place,
+    keeps_grads,
+    put_grads,
+    share,
+)
 from engine_optim.wrappers.base import BaseOptimWrapper
 from engine_optim.wrappers.clipping import Clip
 from engine_optim.wrappers.counts import ItemCounter
@@ -75,6 +81,7 @@ class OptimWrapper(BaseOptimWrapper):
         self.items = ItemCounter()
         self._accumulative_counts = accumulative_counts
         self._inner_count = 0
+        self._taken_up = False
         # -1: unknown, so that no remainder is left
         self._max_counts = -1
         self._remainder_counts = -1
@@ -217,12 +224,13 @@ class OptimWrapper(BaseOptimWrapper):
         init_counts, max_counts
             Iterations done, and in all.
         """
-        self._inner_count = init_counts
+        if not self._taken_up:
+            self._inner_count = init_counts
         self._max_counts = max_counts
         if self._accumulative_counts == 1:
             self._remainder_counts = 0
             return
-        if init_counts % self._accumulative_counts:
+        if init_counts % self._accumulative_counts and not self._taken_up:
             logger.warning(
                 "Resuming at iteration %d, which accumulative_counts=%d does not divide: the "
                 "gradients of the incomplete accumulation are lost",
@@ -235,6 +243,42 @@ class OptimWrapper(BaseOptimWrapper):
                 "micro-batch by itself, so the result differs from one large batch's"
             )
         self._remainder_counts = max(max_counts, 0) % self._accumulative_counts
+
+    def accumulation_state(self) -> dict[str, Any] | None:
+        """Return the count of losses and, in the middle of an accumulation, its gradients.
+
+        Of ranks that have not exchanged their gradients yet, all get their mean. None where every
+        loss makes a step, and where a wrapper that shards has the gradients.
+        """
+        if self._accumulative_counts == 1:
+            return None
+        state: dict[str, Any] = {"counts": self._accumulative_counts, "inner": self._inner_count}
+        if not self._is_first():
+            if not keeps_grads(self.items.model):
+                return None
+            share(self.optimizer, self.items)
+            state["grads"] = grads_by_place(self.optimizer)
+            state["items"] = self.items.total if self.items.pending else None
+        return state
+
+    def load_accumulation_state(self, state: Mapping[str, Any]) -> None:
+        """Go on in the middle of an accumulation.
+
+        One of another ``accumulative_counts`` is left, with a warning where gradients are lost.
+        """
+        if state["counts"] != self._accumulative_counts:
+            if "grads" in state:
+                logger.warning(
+                    "the gradients of an incomplete accumulation are lost: accumulative_counts "
+                    "was %d and is %d", state["counts"], self._accumulative_counts,
+                )  # fmt: skip
+            return
+        self._inner_count = state["inner"]
+        self._taken_up = True
+        if "grads" in state:
+            put_grads(self.optimizer, state["grads"])
+            self.items.pending = state["items"] is not None
+            self.items.total = state["items"] if self.items.pending else 0.0
 
     def should_update(self) -> bool:
         """Tell, after a loss, whether the step follows."""

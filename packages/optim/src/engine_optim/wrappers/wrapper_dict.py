@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
@@ -100,6 +100,16 @@ class OptimWrapperDict(OptimWrapper):
         """Wait for what the guards of all have not yet seen, and act on it."""
         for wrapper in self.values():
             wrapper.settle()
+
+    def accumulation_state(self) -> dict[str, Any] | None:
+        """Return what every wrapper has gathered for its next step, by name."""
+        states = {name: wrapper.accumulation_state() for name, wrapper in self.items()}
+        return {name: state for name, state in states.items() if state is not None} or None
+
+    def load_accumulation_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what the wrappers of these names had gathered."""
+        for name, own in state.items():
+            self[name].load_accumulation_state(own)
 
     def initialize_count_status(
         self, model: torch.nn.Module, cur_iter: int, max_iters: int
