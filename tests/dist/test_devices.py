@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import engine_dist as dist
+from engine_dist.devices import current_accelerator
 from engine_dist.testing import ProcessPool
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -23,7 +24,7 @@ def test_kinds_of_devices() -> None:
         "mlu": dist.is_mlu_available(), "mps": dist.is_mps_available(),
         "musa": dist.is_musa_available(), "dipu": dist.is_dipu_available(),
     }  # fmt: skip
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = current_accelerator()
     expected = "cpu" if accelerator is None else accelerator.type
     assert dist.get_device() == expected
     assert [kind for kind, there in present.items() if there] == [expected] * (expected != "cpu")

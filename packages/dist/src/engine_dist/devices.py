@@ -25,8 +25,16 @@ _FIRST_FULL_PRECISION_NPU = 220  # Ascend 910B and newer
 
 def get_device() -> str:
     """Return the kind of device to train on: "cuda", "npu", "mps", …, or "cpu"."""
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = current_accelerator()
     return "cpu" if accelerator is None else accelerator.type
+
+
+def current_accelerator() -> torch.device | None:
+    """Return the device of the accelerator that is there, or None.
+
+    torch 2.6 answers with what it was built for, whether it is there or not.
+    """
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
 
 
 def is_cuda_available() -> bool:

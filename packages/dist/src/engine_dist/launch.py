@@ -14,6 +14,8 @@ import torch.distributed as torch_dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from engine_dist.devices import current_accelerator
+from engine_dist.environment import Place, by_mpi, by_slurm, by_torchrun
 from engine_dist.ranks import _forget_local_group, is_distributed
 
 logger = logging.getLogger("engine.dist")
@@ -60,7 +62,8 @@ def init_dist(
     Raises
     ------
     ValueError
-        For an unknown launcher or ``init_backend``.
+        For an unknown launcher or ``init_backend``, and where an environment variable of the
+        launcher is no number or out of bounds.
     RuntimeError
         Where the launcher's environment variables are not there.
     """
@@ -86,7 +89,7 @@ def _backend_here(backend: str) -> str:
     """Return the backend, or where nccl has no CUDA device, the one of what is here."""
     if backend != "nccl" or torch.cuda.is_available():
         return backend
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = current_accelerator()
     kind = "cpu" if accelerator is None else accelerator.type
     found: str = torch_dist.Backend.default_device_backend_map.get(kind, "gloo")
     logger.warning("no CUDA device for the backend nccl: %s is used for %s", found, kind)
@@ -94,45 +97,38 @@ def _backend_here(backend: str) -> str:
 
 
 def _from_torchrun(backend: str, init_backend: str, **kwargs: Any) -> None:
-    _require("pytorch", "RANK", "WORLD_SIZE")
-    _select_device(int(os.environ.get("LOCAL_RANK", os.environ["RANK"])))
+    _select_device(by_torchrun().local_rank)
     _STARTERS[init_backend](backend, **kwargs)
 
 
 def _from_mpi(backend: str, init_backend: str, **kwargs: Any) -> None:
-    _require(
-        "mpi", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-        "MASTER_ADDR",
-    )  # fmt: skip
+    place = by_mpi()
     os.environ.setdefault("MASTER_PORT", _DEFAULT_PORT)
-    os.environ["WORLD_SIZE"] = os.environ["OMPI_COMM_WORLD_SIZE"]
-    os.environ["RANK"] = os.environ["OMPI_COMM_WORLD_RANK"]
-    os.environ["LOCAL_RANK"] = os.environ["OMPI_COMM_WORLD_LOCAL_RANK"]
-    _select_device(int(os.environ["LOCAL_RANK"]))
-    _STARTERS[init_backend](backend, **kwargs)
+    _join(place, backend, init_backend, kwargs)
 
 
 def _from_slurm(backend: str, init_backend: str, port: int | None = None, **kwargs: Any) -> None:
-    _require("slurm", "SLURM_PROCID", "SLURM_NTASKS")
-    local_rank = os.environ.get("SLURM_LOCALID")
-    if local_rank is None:
-        local_rank = str(
-            int(os.environ["SLURM_PROCID"]) % max(torch.accelerator.device_count(), 1)
-        )
     if port is not None:
         os.environ["MASTER_PORT"] = str(port)
+    place = by_slurm(torch.accelerator.device_count())
     os.environ.setdefault("MASTER_PORT", _DEFAULT_PORT)
     if "MASTER_ADDR" not in os.environ:
         os.environ["MASTER_ADDR"] = _first_slurm_host()
-    os.environ["WORLD_SIZE"] = os.environ["SLURM_NTASKS"]
-    os.environ["RANK"] = os.environ["SLURM_PROCID"]
-    os.environ["LOCAL_RANK"] = local_rank
-    _select_device(int(local_rank))
+    _join(place, backend, init_backend, kwargs)
+
+
+def _join(place: Place, backend: str, init_backend: str, kwargs: dict[str, Any]) -> None:
+    place.publish()
+    _select_device(place.local_rank)
     _STARTERS[init_backend](backend, **kwargs)
 
 
 def _first_slurm_host() -> str:
-    _require("slurm", "SLURM_NODELIST")
+    if "SLURM_NODELIST" not in os.environ:
+        raise RuntimeError(
+            "launcher 'slurm': the environment lacks SLURM_NODELIST, by which the first host is "
+            "found; set MASTER_ADDR to that host's name"
+        )
     command = ["scontrol", "show", "hostnames", os.environ["SLURM_NODELIST"]]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -142,15 +138,6 @@ def _first_slurm_host() -> str:
             "set MASTER_ADDR to that host's name"
         ) from error
     return done.stdout.splitlines()[0].strip()
-
-
-def _require(launcher: str, *names: str) -> None:
-    missing = [name for name in names if name not in os.environ]
-    if missing:
-        raise RuntimeError(
-            f"launcher {launcher!r}: the environment lacks {', '.join(missing)}; start the "
-            "program by that launcher, or name the one that started it"
-        )
 
 
 def _select_device(local_rank: int) -> None:

@@ -10,6 +10,8 @@ from typing import ParamSpec, TypeVar
 import torch.distributed as torch_dist
 from torch.distributed import ProcessGroup
 
+from engine_dist.environment import read_count
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -126,7 +128,12 @@ def get_local_group() -> ProcessGroup | None:
 def get_local_size() -> int:
     """Return the number of processes on this node; 1 without a process group.
 
-    Without a local group, what torchrun says (``LOCAL_WORLD_SIZE``) is taken.
+    Without a local group, what the launcher says (``LOCAL_WORLD_SIZE``) is taken.
+
+    Raises
+    ------
+    RuntimeError
+        Where neither says it, as after a start by slurm that names no tasks of a node.
     """
     return _local("LOCAL_WORLD_SIZE", torch_dist.get_world_size, alone=1)
 
@@ -143,8 +150,13 @@ def _local(variable: str, ask: Callable[[ProcessGroup | None], int], alone: int)
     if not is_distributed():
         return alone
     if _local_group is None and variable in os.environ:
-        return int(os.environ[variable])
-    return ask(get_local_group())
+        return read_count(variable)
+    if _local_group is None:
+        raise RuntimeError(
+            f"the launcher did not say it (no {variable} in the environment), and there is no "
+            "local process group: set it, or call init_local_group first"
+        )
+    return ask(_local_group)
 
 
 def _forget_local_group() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from engine_dist.collectives import sync_random_seed
+from engine_dist.devices import current_accelerator
 from engine_dist.ranks import get_rank
 
 logger = logging.getLogger("engine.dist")
@@ -86,7 +87,7 @@ def get_rng_state() -> dict[str, Any]:
         },
         "torch": torch.get_rng_state(),
     }
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = current_accelerator()
     if accelerator is not None:
         module = torch.get_device_module(accelerator)
         state[accelerator.type] = [
@@ -110,7 +111,7 @@ def set_rng_state(state: dict[str, Any]) -> None:
         (numpy["name"], keys, numpy["position"], numpy["has_gauss"], numpy["cached_gaussian"])
     )
     torch.set_rng_state(state["torch"].cpu())
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = current_accelerator()
     if accelerator is not None and accelerator.type in state:
         module = torch.get_device_module(accelerator)
         here = torch.accelerator.device_count()

@@ -92,9 +92,9 @@ class BaseStorageBackend(metaclass=ABCMeta):
         """Whether the storage knows symbolic links."""
         return False
 
-    def get_text(self, filepath: PathLike, encoding: str = "utf-8") -> str:
-        """Return the text of a file, with plain newlines."""
-        text = bytes(self.get(filepath)).decode(encoding)
+    def get_text(self, filepath: PathLike, encoding: str | None = "utf-8") -> str:
+        """Return the text of a file, with plain newlines; None for the encoding is UTF-8 too."""
+        text = bytes(self.get(filepath)).decode(encoding or "utf-8")
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def put_text(self, obj: str, filepath: PathLike, encoding: str = "utf-8") -> None:

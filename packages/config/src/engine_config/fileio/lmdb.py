@@ -61,6 +61,10 @@ class LmdbBackend(BaseStorageBackend):
             raise FileNotFoundError(f"there is no key {str(filepath)!r} in {self.db_path}")
         return bytes(value)
 
+    def get_text(self, filepath: PathLike, encoding: str | None = None) -> str:
+        """Return the text of a value, with plain newlines."""
+        return super().get_text(filepath, encoding)
+
     def put(self, obj: bytes | io.BytesIO, filepath: PathLike) -> None:
         """Set the value of a key."""
         content = content_of(obj)

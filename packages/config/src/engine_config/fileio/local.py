@@ -38,9 +38,9 @@ class LocalBackend(BaseStorageBackend):
         """Return the bytes of a file."""
         return Path(_plain(filepath)).read_bytes()
 
-    def get_text(self, filepath: PathLike, encoding: str = "utf-8") -> str:
+    def get_text(self, filepath: PathLike, encoding: str | None = "utf-8") -> str:
         """Return the text of a file, with plain newlines."""
-        return Path(_plain(filepath)).read_text(encoding=encoding)
+        return Path(_plain(filepath)).read_text(encoding=encoding or "utf-8")
 
     def put(self, obj: bytes | io.BytesIO, filepath: PathLike) -> None:
         """Write bytes to a file; make the folders above it."""

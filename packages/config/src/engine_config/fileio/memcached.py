@@ -57,6 +57,10 @@ class MemcachedBackend(BaseStorageBackend):
             raise FileNotFoundError(f"no memcached server has the key {str(filepath)!r}")
         return bytes(value)
 
+    def get_text(self, filepath: PathLike, encoding: str | None = None) -> str:
+        """Return the text of a value, with plain newlines."""
+        return super().get_text(filepath, encoding)
+
     def put(self, obj: bytes | io.BytesIO, filepath: PathLike) -> None:
         """Set the value of a key."""
         content = content_of(obj)
