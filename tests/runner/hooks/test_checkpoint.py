@@ -127,7 +127,8 @@ def test_a_resumed_run_remembers_what_it_kept(tmp_path: Path) -> None:
     hook = {"interval": 1, "max_keep_ckpts": 2, "save_best": "error", "rule": "less"}
     trained(tmp_path, hook, val_evaluator=Recorded(NUMBERS), train_cfg={"max_epochs": 3})
     assert files(tmp_path) == ["best_error_epoch_2.pth", "epoch_2.pth", "epoch_3.pth"]
-    later = Recorded([1.5, 0.9])
+    # the last checkpoint was saved before the validation of its epoch, which is made up
+    later = Recorded([NUMBERS[2], 1.5, 0.9])
     trained(tmp_path, hook, val_evaluator=later, train_cfg={"max_epochs": 5}, resume=True)
     # 1.5 is no better than 1.0 was, which the first run measured
     assert files(tmp_path) == ["best_error_epoch_5.pth", "epoch_4.pth", "epoch_5.pth"]
@@ -199,3 +200,38 @@ def test_what_cannot_be_the_best(hook: dict[str, Any], said: str) -> None:
 def test_a_best_that_nobody_measures(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match=r"save_best='acc' is not among.*error"):
         trained(tmp_path, {"save_best": "acc"})
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    ["important.txt", "epoch_1.pth", "best_error_epoch_x.pth", "best_other_epoch_1.pth", 5, None],
+)
+def test_only_files_of_its_own_names_are_removed(tmp_path: Path, claimed: object) -> None:
+    hook = {"interval": 1, "max_keep_ckpts": 1, "save_best": "error", "rule": "less"}
+    trained(tmp_path / "first", hook, train_cfg={"max_epochs": 1})
+    state = torch.load(tmp_path / "first/epoch_1.pth", weights_only=True)
+    state["message_hub"]["runtime_info"] |= {
+        "best_ckpt": claimed, "best_score": 10.0, "keep_ckpt_ids": [1, "2", None],
+    }  # fmt: skip
+    torch.save(state, tmp_path / "foreign.pth")
+    work_dir = tmp_path / "run"
+    work_dir.mkdir()
+    # whoever else put files there, the hook did not
+    theirs = ["important.txt", "epoch_1.pth", "epoch_1.pth.notes.txt", "best_other_epoch_1.pth"]
+    for name in theirs:
+        (work_dir / name).write_text("a user's")
+    changes = {"resume": True, "load_from": str(tmp_path / "foreign.pth")}
+    trained(work_dir, hook, **changes)
+    assert all((work_dir / name).read_text() == "a user's" for name in theirs)
+    own = {name for name in files(work_dir) if name not in theirs}
+    assert {"epoch_4.pth"} == {name for name in own if name.startswith("epoch")}
+
+
+def test_notes_beside_a_checkpoint_stay(tmp_path: Path) -> None:
+    hook = {"interval": 1, "max_keep_ckpts": 1}
+    trained(tmp_path, hook, train_cfg={"max_epochs": 2})
+    (tmp_path / "epoch_2.pth.notes.txt").write_text("a user's")
+    trained(tmp_path, hook, resume=True)
+    assert sorted(p.name for p in tmp_path.glob("epoch_*")) == [
+        "epoch_2.pth.notes.txt", "epoch_4.pth", "epoch_4.pth.sum",
+    ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
@@ -24,6 +25,9 @@ Launcher = Literal["none", "pytorch", "slurm", "mpi"]
 InitBackend = Literal["torch", "deepspeed", "colossalai"]
 
 _DEFAULT_PORT = "29500"
+# torch 2.6 ends a gloo group's threads while it holds Python's lock, which a thread that has not
+# let go of its last tensor waits for
+_HOLDS_THE_LOCK = torch.__version__.startswith("2.6.")
 
 
 def infer_launcher() -> Launcher:
@@ -188,4 +192,6 @@ def shut_down() -> None:
     """Leave the default process group, if there is one."""
     _forget_local_group()
     if is_distributed():
+        if _HOLDS_THE_LOCK:
+            time.sleep(0.2)
         torch_dist.destroy_process_group()

@@ -26,6 +26,7 @@ from engine_dist.checkpoint.reports import LoadReport
 from engine_dist.checkpoint.saving import save_checkpoint
 from engine_dist.checkpoint.schemes import CheckpointLoader, load_checkpoint_file
 from engine_dist.checkpoint.state_dicts import get_state_dict, weights_to_cpu
+from engine_dist.checkpoint.temporaries import clear_leftovers
 from engine_dist.checkpoint.zoo import (
     get_deprecated_model_names,
     get_external_models,
@@ -48,6 +49,7 @@ __all__ = [
     "_load_checkpoint",
     "_load_checkpoint_to_model",
     "_load_checkpoint_with_prefix",
+    "clear_leftovers",
     "download",
     "find_latest_checkpoint",
     "get_deprecated_model_names",

@@ -5,21 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import pickletools
 import struct
 import zipfile
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
-from engine_dist.checkpoint.errors import CorruptCheckpointError
+from engine_dist.checkpoint.errors import CorruptCheckpointError, UnsafeCheckpointError
 
-_ZIP = b"PK\x03\x04"
+ZIP_START = b"PK\x03\x04"
 _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
+_UNKNOWN = 0xFFFFFFFF  # the number stands in the entry's 64-bit part
+_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch's number, pickled by protocol 2
+_CODE = b"/constants.pkl"  # by which torch tells an archive of TorchScript
 _LOCAL = 30  # bytes of the header before a record's name
 _CHUNK = 2**22
 
@@ -27,7 +30,7 @@ _CHUNK = 2**22
 def is_archive(path: str | os.PathLike[str]) -> bool:
     """Tell whether a file is a zip archive, as torch writes since 1.6."""
     with open(path, "rb") as file:
-        return file.read(4) == _ZIP
+        return file.read(4) == ZIP_START
 
 
 def read_directory(path: str | os.PathLike[str]) -> bytes:
@@ -97,23 +100,108 @@ def check_archive(path: str | os.PathLike[str], *, contents: bool) -> None:
         raise CorruptCheckpointError(f"{path} is cut off or damaged: {error}") from error
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """What the directory says of one record."""
+
+    name: bytes
+    size: int
+    start: int
+    crc: int
+    stored: bool
+
+
+def _entries(directory: bytes) -> Iterator[_Entry]:
+    """Yield the directory's entries; struct.error or ValueError where it is none."""
+    position = 0
+    while position < len(directory):
+        entry = _ENTRY.unpack_from(directory, position)
+        if entry[0] != b"PK\x01\x02":
+            raise ValueError("no entry of a directory")
+        start = position + _ENTRY.size
+        name = directory[start : start + entry[10]]
+        size, place = entry[9], entry[-1]
+        if _UNKNOWN in (size, entry[8], place):
+            extra = directory[start + entry[10] : start + entry[10] + entry[11]]
+            size, place = _in_64_bits(extra, size, entry[8], place)
+        yield _Entry(name, size, place, entry[7], entry[4] == 0)
+        position = start + entry[10] + entry[11] + entry[12]
+
+
+def _in_64_bits(extra: bytes, size: int, packed: int, place: int) -> tuple[int, int]:
+    position = 0
+    while position < len(extra):
+        kind, length = struct.unpack_from("<2H", extra, position)
+        if kind == 1:
+            numbers = iter(struct.unpack_from(f"<{length // 8}Q", extra, position + 4))
+            size = next(numbers) if size == _UNKNOWN else size
+            _ = next(numbers) if packed == _UNKNOWN else packed
+            return size, next(numbers) if place == _UNKNOWN else place
+        position += 4 + length
+    raise ValueError("no 64-bit part of an entry")
+
+
 def _looks_whole(path: str | os.PathLike[str]) -> bool:
     """Check the names and the pickle in a fraction of a millisecond; False where in doubt."""
-    directory = read_directory(path)
-    position, pickled = 0, None
+    names: set[bytes] = set()
+    pickled = None
     try:
-        while position < len(directory):
-            entry = _ENTRY.unpack_from(directory, position)
-            start = position + _ENTRY.size
-            name = directory[start : start + entry[10]]
-            if entry[4] or b".." in name or b"\\" in name or name.startswith(b"/"):
+        for entry in _entries(read_directory(path)):
+            name = entry.name
+            if not entry.stored or b".." in name or b"\\" in name or name.startswith(b"/"):
                 return False
+            if name in names or name.endswith(_CODE):
+                return False
+            names.add(name)
             if name.endswith(b"/data.pkl"):
                 pickled = entry
-            position = start + entry[10] + entry[11] + entry[12]
-    except struct.error:
+    except (struct.error, ValueError, StopIteration):
         return False
-    return pickled is not None and _crc_holds(path, pickled[-1], pickled[9], pickled[7])
+    if len({name.split(b"/")[0] for name in names}) != 1:
+        return False
+    return pickled is not None and _crc_holds(path, pickled.start, pickled.size, pickled.crc)
+
+
+def record_sizes(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Return the length in bytes of every storage's record, by its key.
+
+    Raises
+    ------
+    CorruptCheckpointError
+        Where the archive has no directory.
+    """
+    return _storages(read_directory(path), str(path))
+
+
+def stream_records(stream: IO[bytes]) -> dict[str, int]:
+    """Return what `record_sizes` does, of a small archive that a stream holds from where it began."""
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(max(end - _END.size - _END64_LOCATOR.size, 0))
+    start, length = _locate(stream, stream.read())
+    stream.seek(start)
+    return _storages(stream.read(length), "the stream")
+
+
+def _storages(directory: bytes, name: str) -> dict[str, int]:
+    try:
+        parts = [(entry.name.decode().split("/"), entry.size) for entry in _entries(directory)]
+    except (struct.error, ValueError, StopIteration) as error:
+        raise CorruptCheckpointError(f"{name} is damaged: {error} in its directory") from error
+    return {part[2]: size for part, size in parts if len(part) == 3 and part[1] == "data"}
+
+
+def check_old_format(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no file of torch's before 1.6: no zip archive, and nothing else it wrote.
+
+    Raises
+    ------
+    CorruptCheckpointError
+    """
+    with open(path, "rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise CorruptCheckpointError(
+                f"{path} is no checkpoint, or damaged: it does not begin as a file of torch.save does"
+            )
 
 
 def _crc_holds(path: str | os.PathLike[str], start: int, size: int, crc: int) -> bool:
@@ -129,6 +217,11 @@ def _crc_holds(path: str | os.PathLike[str], start: int, size: int, crc: int) ->
 def _check_names(path: str | os.PathLike[str], records: list[zipfile.ZipInfo]) -> None:
     names = [PurePosixPath(record.filename) for record in records]
     roots = {name.parts[0] if name.parts else "" for name in names}
+    code = [record.filename for record in records if record.filename.encode().endswith(_CODE)]
+    if code:
+        raise UnsafeCheckpointError(
+            str(path), (), f"it is an archive of TorchScript ({code[0]}), which is a program"
+        )
     odd = [
         record.filename
         for record, name in zip(records, names, strict=True)
@@ -145,39 +238,6 @@ def _check_names(path: str | os.PathLike[str], records: list[zipfile.ZipInfo]) -
 def directory_digest(path: str | os.PathLike[str]) -> str:
     """Return a digest of the directory, which by each record's CRC covers the whole file."""
     return hashlib.sha256(read_directory(path)).hexdigest()
-
-
-def pickled_globals(path: str | os.PathLike[str]) -> set[str]:
-    """Return every global that a checkpoint's pickles name, reading them as data.
-
-    A file too odd to be read so gives what was found before the oddity.
-    """
-    found: set[str] = set()
-    # whoever asks knows already that the file cannot be loaded
-    with suppress(ValueError, EOFError, zipfile.BadZipFile, OSError, KeyError, RecursionError):
-        if not is_archive(path):
-            with open(path, "rb") as file:
-                _collect_globals(file, found)
-            return found
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.endswith(".pkl"):
-                    _collect_globals(io.BytesIO(archive.read(name)), found)
-    return found
-
-
-def _collect_globals(stream: IO[bytes], found: set[str]) -> None:
-    while stream.read(1):
-        stream.seek(-1, io.SEEK_CUR)
-        strings: list[str] = []
-        for opcode, argument, _ in pickletools.genops(stream):
-            if opcode.name in ("GLOBAL", "INST"):
-                module, _, name = str(argument).partition(" ")
-                found.add(modern_name(module, name))
-            elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:
-                found.add(".".join(strings[-2:]))
-            elif isinstance(argument, str):
-                strings.append(argument)
 
 
 def modern_name(module: str, name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from engine_dist.checkpoint.archive import check_archive, directory_digest, is_archive
 from engine_dist.checkpoint.errors import CorruptCheckpointError, MissingCheckpointError
+from engine_dist.checkpoint.temporaries import temporary_beside
 
 __all__ = ["remove_checkpoint", "verify_checkpoint"]
 
@@ -22,7 +22,8 @@ _CHUNK = 2**22
 
 
 def sum_file(path: Path) -> Path:
-    """Return where the checksum of a checkpoint stands."""
+    """Return where the checksum of a checkpoint stands: beside the file, not beside a link to it."""
+    path = Path(os.path.realpath(path))
     return path.with_name(f"{path.name}.sum")
 
 
@@ -47,24 +48,15 @@ def announce(content: Path, path: Path) -> None:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Write a small file so that it is there whole or not at all."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~current_umask())
+    with temporary_beside(path) as temporary:
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:  # which does not say of which file
+            raise OSError(error.errno, error.strerror, str(path)) from error
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def current_umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def verify_checkpoint(path: str | os.PathLike[str]) -> None:
@@ -132,7 +124,8 @@ def _sums(note: Path) -> dict[str, Any]:
 def remove_checkpoint(path: str | os.PathLike[str]) -> None:
     """Remove a checkpoint, a file or a sharded one's folder, and its checksum, if it is there."""
     path = Path(path)
-    if path.is_dir():
+    note = sum_file(path)
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
-    sum_file(path).unlink(missing_ok=True)
+    note.unlink(missing_ok=True)

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import IO, Any, TypeAlias
 
 import torch
-from torch import serialization
 
-from engine_dist.checkpoint.archive import check_archive, is_archive, pickled_globals
+from engine_dist.checkpoint.archive import (
+    ZIP_START,
+    check_archive,
+    check_old_format,
+    is_archive,
+    record_sizes,
+    stream_records,
+)
 from engine_dist.checkpoint.errors import (
     CorruptCheckpointError,
     MissingCheckpointError,
     UnsafeCheckpointError,
 )
 from engine_dist.checkpoint.legacy import STAND_INS
+from engine_dist.checkpoint.pickle_machine import Refused
 from engine_dist.checkpoint.thawing import Frozen, Thawing
+from engine_dist.checkpoint.unpickling import SafePickle
 
 MapLocation: TypeAlias = str | torch.device | Mapping[str, str] | Callable[[Any, str], Any] | None
-
-# torch keeps its safe globals in one list for the whole process
-_safe_list = threading.RLock()
-
-
-@contextmanager
-def _safe_globals() -> Iterator[None]:
-    """Let MMEngine's names stand for their records; what the user declared safe stays so."""
-    with _safe_list:
-        users = serialization.get_safe_globals()
-        others = [entry for entry in users if _entry_name(entry) not in STAND_INS]
-        serialization.clear_safe_globals()
-        serialization.add_safe_globals(
-            [*others, *((stand_in, name) for name, stand_in in STAND_INS.items())]
-        )
-        try:
-            yield
-        finally:
-            serialization.clear_safe_globals()
-            serialization.add_safe_globals(users)
-
-
-def _entry_name(entry: Any) -> str:
-    return entry[1] if isinstance(entry, tuple) else f"{entry.__module__}.{entry.__qualname__}"
 
 
 def read_checkpoint(
@@ -85,17 +68,20 @@ def read_checkpoint(
     archived = is_archive(path)
     if archived:
         check_archive(path, contents=not mmap)
+    elif not trusted:
+        check_old_format(path)
     if trusted:
         return _read_trusted(path, map_location, mmap and archived)
     return _read_safely(path, map_location, mmap and archived)
 
 
 def _read_safely(path: str, map_location: MapLocation, mmap: bool) -> Any:
-    with _safe_globals():
-        try:
-            return _thawed(path, map_location, mmap)
-        except Exception as error:  # bytes of any origin can raise anything
-            raise _explain(path, error) from error
+    records = record_sizes(path) if is_archive(path) else None
+    book = SafePickle(os.path.getsize(path), records)
+    try:
+        return _thawed(path, map_location, mmap, book)
+    except Exception as error:  # bytes of any origin can raise anything
+        raise _explain(path, error, book) from error
 
 
 def read_stream(stream: IO[bytes], name: str) -> Any:
@@ -108,45 +94,51 @@ def read_stream(stream: IO[bytes], name: str) -> Any:
     CorruptCheckpointError
         Where it cannot be read.
     """
-    with _safe_globals():
-        try:
-            return _thawed(stream, "cpu", False)
-        except pickle.UnpicklingError as error:
-            # torch's own message advises to load without its safeguard
-            reason = "it asks for more than tensors and plain values"
-            raise UnsafeCheckpointError(name, (), reason, part=True) from error
-        except Exception as error:  # bytes of any origin can raise anything
-            raise CorruptCheckpointError(f"{name} cannot be read: {error}") from error
+    start = stream.tell()
+    size = stream.seek(0, io.SEEK_END) - start
+    stream.seek(start)
+    book = SafePickle(size)
+    try:
+        if stream.read(4) == ZIP_START:
+            book.records = stream_records(stream)
+        stream.seek(start)
+        return _thawed(stream, "cpu", False, book)
+    except Exception as error:  # bytes of any origin can raise anything
+        if book.unknown:
+            raise UnsafeCheckpointError(name, sorted(book.unknown), part=True) from error
+        if isinstance(error, Refused):
+            raise UnsafeCheckpointError(name, (), f"it holds {error}", part=True) from error
+        raise CorruptCheckpointError(f"{name} cannot be read: {_said(error)}") from error
 
 
-def _thawed(source: str | IO[bytes], map_location: MapLocation, mmap: bool) -> Any:
-    """Load with the safe list in place; walk what was read only if it holds records."""
+def _thawed(
+    source: str | IO[bytes], map_location: MapLocation, mmap: bool, book: SafePickle
+) -> Any:
+    """Load what the file's book allows; walk what was read only if it holds records."""
     made = Frozen.made
-    loaded = _torch_load(source, map_location, mmap, weights_only=True)
+    loaded = _torch_load(source, map_location, mmap, weights_only=False, pickle_module=book)
+    book.finish()
     return Thawing()(loaded) if Frozen.made != made else loaded
 
 
-def _explain(path: str, error: Exception) -> Exception:
-    """Say what is wrong with a file that was refused; called with the safe list in place."""
+def _explain(path: str, error: Exception, book: SafePickle) -> Exception:
+    """Say what is wrong with a file that was refused."""
+    if book.unknown:
+        return UnsafeCheckpointError(path, sorted(book.unknown))
+    if isinstance(error, Refused):
+        return UnsafeCheckpointError(path, (), f"it holds {error}")
     if isinstance(error, (torch.OutOfMemoryError, OSError)) or "map_location" in str(error):
         return error  # the machine's or the caller's fault, not the file's
-    unsafe = sorted(pickled_globals(path) - _known_globals())
-    if unsafe:
-        return UnsafeCheckpointError(path, unsafe, "")
-    if isinstance(error, pickle.UnpicklingError) and is_archive(path):
-        # torch's own message advises to load without its safeguard
-        return UnsafeCheckpointError(path, (), "torch refuses what its pickle does")
     return CorruptCheckpointError(
-        f"{path} is no checkpoint, or cut off or damaged ({type(error).__name__} while reading it)"
+        f"{path} is no checkpoint, or cut off or damaged ({_said(error)} while reading it)"
     )
 
 
-def _known_globals() -> set[str]:
-    from torch import _weights_only_unpickler as unpickler
-
-    return {*unpickler._get_allowed_globals(), *STAND_INS} | {
-        _entry_name(entry) for entry in serialization.get_safe_globals()
-    }
+def _said(error: Exception) -> str:
+    """Say an error's kind and, in a line, what it says; torch's advice to trust a file is no use."""
+    text = " ".join(str(error).split())
+    told = "" if "weights_only" in text or not text else f": {text[:200]}"
+    return f"{type(error).__name__}{told}"
 
 
 def _trusted_getattr(owner: object, name: str, *default: object) -> Any:

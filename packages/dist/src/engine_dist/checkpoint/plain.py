@@ -21,7 +21,14 @@ _ATOMS = (bool, int, float, complex, str, bytes, bytearray, type(None))
 _TORCH = (torch.dtype, torch.device, torch.Size, torch.layout)
 
 
-def plain(state: Any, path: str = "", *, sharded: bool = False) -> Any:
+# protocol 2 of pickle has 255 bytes for a number, nesting is read and written by recursion
+_MOST_BITS = 8 * 255 - 1
+_DEEPEST = 100
+
+
+def plain(
+    state: Any, path: str = "", *, sharded: bool = False, above: tuple[int, ...] = ()
+) -> Any:
     """Return the state, or where it holds other things, a copy that holds plain ones.
 
     numpy's numbers become Python's, its arrays tensors (of text, and of objects, lists), paths
@@ -34,17 +41,33 @@ def plain(state: Any, path: str = "", *, sharded: bool = False) -> Any:
         Where something has no plain form; it says where.
     """
     if isinstance(state, Tensor):
-        return _tensor(state, path, sharded)
+        return _tensor(state, path, sharded, above)
+    if type(state) is int and state.bit_length() > _MOST_BITS:
+        raise UnsavableStateError(
+            f"{_at(path)} is a whole number of {state.bit_length()} bits, of which a checkpoint "
+            f"holds {_MOST_BITS}: save it as text"
+        )
     if type(state) in _ATOMS or isinstance(state, _TORCH):
         return state
+    if not isinstance(state, (Mapping, list, tuple, set, frozenset)):
+        return _other(state, path)
+    if id(state) in above:
+        raise UnsavableStateError(f"{_at(path)} holds itself; a checkpoint is a tree of values")
+    if len(above) >= _DEEPEST:
+        raise UnsavableStateError(
+            f"the state is nested more than {_DEEPEST} deep, at {path[:80]}…: save it flatter"
+        )
+    above = (*above, id(state))
     if isinstance(state, Mapping):
-        return _mapping(state, path, sharded)
-    if isinstance(state, (list, tuple, set, frozenset)):
-        return _sequence(state, path, sharded)
-    return _other(state, path)
+        return _mapping(state, path, sharded, above)
+    return _sequence(state, path, sharded, above)
 
 
-def _tensor(value: Tensor, path: str, sharded: bool) -> Tensor:
+def _tensor(value: Tensor, path: str, sharded: bool, above: tuple[int, ...]) -> Tensor:
+    for name, attribute in getattr(value, "__dict__", {}).items():
+        # torch saves a tensor's attributes with it
+        if type(value) in (Tensor, torch.nn.Parameter):
+            plain(attribute, f"{path}.{name}", above=(*above, id(value)))
     if not sharded and type(value) not in (Tensor, torch.nn.Parameter, torch.nn.Buffer):
         raise UnsavableStateError(
             f"{_at(path)} is a {type(value).__name__}, which one file cannot hold for every reader: "
@@ -53,9 +76,12 @@ def _tensor(value: Tensor, path: str, sharded: bool) -> Tensor:
     return value
 
 
-def _mapping(state: Mapping[Any, Any], path: str, sharded: bool) -> Any:
+def _mapping(state: Mapping[Any, Any], path: str, sharded: bool, above: tuple[int, ...]) -> Any:
     items = [
-        (plain(key, path), plain(value, f"{path}.{key}" if path else str(key), sharded=sharded))
+        (
+            plain(key, path, above=above),
+            plain(value, f"{path}.{key}" if path else str(key), sharded=sharded, above=above),
+        )
         for key, value in state.items()
     ]
     same = all(k is a and v is b for (k, v), (a, b) in zip(items, state.items(), strict=True))
@@ -69,8 +95,11 @@ def _mapping(state: Mapping[Any, Any], path: str, sharded: bool) -> Any:
     return made
 
 
-def _sequence(state: Any, path: str, sharded: bool) -> Any:
-    items = [plain(item, f"{path}[{index}]", sharded=sharded) for index, item in enumerate(state)]
+def _sequence(state: Any, path: str, sharded: bool, above: tuple[int, ...]) -> Any:
+    items = [
+        plain(item, f"{path}[{index}]", sharded=sharded, above=above)
+        for index, item in enumerate(state)
+    ]
     kind = next(k for k in (list, tuple, set, frozenset) if isinstance(state, k))
     if type(state) is kind and all(a is b for a, b in zip(items, state, strict=True)):
         return set(state) if kind is frozenset else state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import torch
 from torch import serialization
 
 from engine_config import fileio
-from engine_dist.checkpoint.checksums import announce, current_umask
+from engine_dist.checkpoint.checksums import announce
 from engine_dist.checkpoint.plain import plain
+from engine_dist.checkpoint.temporaries import temporary_beside
 
 __all__ = ["save_checkpoint"]
 
@@ -71,33 +73,58 @@ def _save_local(state: Any, path: Path) -> None:
 def write_state(state: Any, file: Any) -> None:
     """Write a state to a path or an open file, with the sums that the checksum stands on."""
     crc = serialization.get_crc32_options()
-    serialization.set_crc32_options(True)
+    if not crc:  # whoever turned them off gets them for this file
+        serialization.set_crc32_options(True)
     try:
         torch.save(state, file)
     except RuntimeError as error:
         if "PytorchStreamWriter" in str(error) or "inline_container" in str(error):
-            raise OSError(f"the checkpoint cannot be written: {error}") from error
+            raise _cannot_write(file, error) from error
         raise
     finally:
-        serialization.set_crc32_options(crc)
+        if not crc:
+            serialization.set_crc32_options(crc)
+
+
+def _cannot_write(file: Any, error: RuntimeError) -> OSError:
+    found = why_unwritable(file) if isinstance(file, (str, os.PathLike)) else None
+    return found or OSError(f"the checkpoint cannot be written: {error}")
+
+
+def why_unwritable(file: str | os.PathLike[str]) -> OSError | None:
+    """Ask the system why a file cannot grow, which torch does not say; None where it can."""
+    try:
+        with open(file, "ab") as again:
+            again.write(bytes(2**16))
+    except OSError as reason:
+        return OSError(reason.errno, reason.strerror)
+    return None
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a hidden file beside ``path``, which takes its place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files for their owner alone: let the umask decide, as open() does
-        os.chmod(temporary, 0o666 & ~current_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    """Give a hidden file beside ``path``, which takes its place when the block ends well.
+
+    A link keeps pointing where it does: what it points to is replaced.
+
+    Raises
+    ------
+    OSError
+        Which names ``path``, where it cannot be written or is no file to be replaced.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "there is something that is no file in its place", str(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(target) as temporary:
+        try:
+            yield temporary
+            os.replace(temporary, target)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise OSError(error.errno, error.strerror, str(path)) from error
+    sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:

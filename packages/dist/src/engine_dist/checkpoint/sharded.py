@@ -7,7 +7,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ from engine_dist.checkpoint.asynchronous import AsyncSaver
 from engine_dist.checkpoint.checksums import FOLDER_SUMS, file_sum, write_durably
 from engine_dist.checkpoint.errors import CheckpointError
 from engine_dist.checkpoint.plain import plain
-from engine_dist.checkpoint.saving import sync_folder
+from engine_dist.checkpoint.saving import sync_folder, why_unwritable
 from engine_dist.checkpoint.sharded_reading import (
     SafeLoadPlanner,
     SafeReader,
     as_checkpoint_error,
     read_sharded,
 )
+from engine_dist.checkpoint.temporaries import LOCK, incomplete, locked
 from engine_dist.object_collectives import all_gather_object
 from engine_dist.ranks import get_rank, is_distributed
 
@@ -65,32 +66,50 @@ def save_sharded(
     CheckpointError
         On every process, if any could not write.
     """
-    folder = Path(path)
-    incomplete = folder.with_name(f"{folder.name}.incomplete")
+    folder = Path(os.path.realpath(path))
+    made = incomplete(folder)
     main = get_rank(group) == 0
-    _together(lambda: _clear(incomplete) if main else None, group, folder)
-    writer = FileSystemWriter(incomplete, sync_files=True)
-    with _without_group_unwarned(), as_checkpoint_error(f"saving {folder}"):
-        dcp_save(plain(state, sharded=True), storage_writer=writer, process_group=group)
+    _together(lambda: _clear(made) if main else None, group, folder)
+    with locked(made / LOCK) if main else nullcontext():
+        try:
+            _write_parts(state, made, folder, group)
+        except BaseException:
+            if main:
+                shutil.rmtree(made, ignore_errors=True)
+            raise
+
+
+def _write_parts(
+    state: dict[str, Any], made: Path, folder: Path, group: ProcessGroup | None
+) -> None:
+    main = get_rank(group) == 0
+    writer = FileSystemWriter(made, sync_files=True)
+    try:
+        with _without_group_unwarned(), as_checkpoint_error(f"saving {folder}"):
+            dcp_save(plain(state, sharded=True), storage_writer=writer, process_group=group)
+    except CheckpointError as error:
+        reason = why_unwritable(made / f"probe-{get_rank(group)}")
+        if reason is None:
+            raise
+        raise CheckpointError(f"saving {folder} failed: {reason.strerror}") from error
     mine = f"__{get_rank(group)}_*.distcp"
-    sums = {file.name: file_sum(file) for file in incomplete.glob(mine)}
+    sums = {file.name: file_sum(file) for file in made.glob(mine)}
     everyones = all_gather_object(sums, group)
-    _together(
-        lambda: _put_in_place(incomplete, folder, everyones) if main else None, group, folder
-    )
+    _together(lambda: _put_in_place(made, folder, everyones) if main else None, group, folder)
 
 
-def _clear(incomplete: Path) -> None:
-    if incomplete.exists():
-        shutil.rmtree(incomplete)
-    incomplete.mkdir(parents=True)
+def _clear(made: Path) -> None:
+    if made.exists():
+        shutil.rmtree(made)
+    made.mkdir(parents=True)
 
 
-def _put_in_place(incomplete: Path, folder: Path, sums: list[dict[str, Any]]) -> None:
+def _put_in_place(made: Path, folder: Path, sums: list[dict[str, Any]]) -> None:
+    (made / LOCK).unlink(missing_ok=True)
     noted = {name: entry for part in sums for name, entry in part.items()}
-    noted[".metadata"] = file_sum(incomplete / ".metadata")
-    write_durably(incomplete / FOLDER_SUMS, json.dumps(noted, indent=1).encode())
-    sync_folder(incomplete)
+    noted[".metadata"] = file_sum(made / ".metadata")
+    write_durably(made / FOLDER_SUMS, json.dumps(noted, indent=1).encode())
+    sync_folder(made)
     old = _replaced(folder)
     if folder.exists():
         # a folder cannot be replaced in one step: should the process die between these two,
@@ -98,7 +117,7 @@ def _put_in_place(incomplete: Path, folder: Path, sums: list[dict[str, Any]]) ->
         if old.exists():
             shutil.rmtree(old)
         folder.rename(old)
-    incomplete.rename(folder)
+    made.rename(folder)
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -167,6 +186,7 @@ def _without_group_unwarned() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*assuming the intent is to", UserWarning)
         # of torch's own use of its older names
+        warnings.filterwarnings("ignore", "TypedStorage is deprecated", UserWarning)
         warnings.filterwarnings("ignore", ".*", FutureWarning, module="torch")
         yield
 

@@ -20,16 +20,20 @@ class Staging:
 
     def __init__(self) -> None:
         self._kept: dict[str, Any] = {}
-        self._shared: dict[Any, Tensor] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._copies: dict[int, Tensor] = {}
+        self._storages: dict[Any, Tensor] = {}
 
     @torch.no_grad()
     def copy(self, state: Any) -> Any:
         """Return a copy of the state that holds until the next one is made."""
-        self._shared = {}
+        self._forget()
         copied = self._copy(state, "")
         if torch.accelerator.is_available():
             torch.accelerator.synchronize()  # copies out of pinned memory are not waited for
-        self._shared = {}
+        self._forget()
         return copied
 
     def _copy(self, value: Any, path: str) -> Any:
@@ -45,18 +49,43 @@ class Staging:
         return value
 
     def _tensor(self, value: Tensor, path: str) -> Tensor:
+        if id(value) in self._copies:
+            return self._copies[id(value)]
+        copied: Tensor
         if type(value) not in (Tensor, torch.nn.Parameter):
-            return self._split(value, path)
-        memory = (value.data_ptr(), value.shape, value.stride(), value.dtype)
-        if value.numel() and memory in self._shared:
-            return self._shared[memory]
+            copied = self._split(value, path)
+        elif value.device.type == "meta":
+            copied = value
+        elif value.layout is not torch.strided or value.is_quantized:
+            copied = value.detach().to("cpu", copy=True)
+        else:
+            copied = self._view(value.detach(), path)
+        if type(value) is torch.nn.Parameter and copied is not value:
+            copied = torch.nn.Parameter(copied, value.requires_grad)
+        self._copies[id(value)] = copied
+        return copied
+
+    def _view(self, value: Tensor, path: str) -> Tensor:
+        """Copy a tensor's storage, once for all that lie in it, and return its place in the copy."""
+        storage = value.untyped_storage()
+        place = (storage.data_ptr(), value.device)
+        kept = self._storages.get(place) if storage.nbytes() else None
+        if kept is None:
+            kept = self._buffer(path, storage.nbytes(), pinned=value.device.type == "cuda")
+            flat = torch.empty(0, dtype=torch.uint8, device=value.device).set_(storage)
+            kept.copy_(flat, non_blocking=value.device.type != "cpu")
+            self._storages[place] = kept
+        copied = torch.empty(0, dtype=value.dtype).set_(
+            kept.untyped_storage(), value.storage_offset(), value.size(), value.stride()
+        )
+        if value.is_conj():
+            copied = copied.conj()
+        return torch._neg_view(copied) if value.is_neg() else copied
+
+    def _buffer(self, path: str, size: int, *, pinned: bool) -> Tensor:
         kept = self._kept.get(path)
-        if kept is None or kept.shape != value.shape or kept.dtype != value.dtype:
-            pinned = value.device.type == "cuda"
-            kept = torch.empty(value.shape, dtype=value.dtype, pin_memory=pinned)
-            self._kept[path] = kept
-        kept.copy_(value, non_blocking=value.device.type != "cpu")
-        self._shared[memory] = kept
+        if not isinstance(kept, Tensor) or kept.dtype != torch.uint8 or kept.numel() != size:
+            kept = self._kept[path] = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
         return kept
 
     def _split(self, value: Tensor, path: str) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from glob import escape
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine_dist import is_main_process
+from engine_dist.checkpoint import clear_leftovers, remove_checkpoint
 from engine_registry import HOOKS
 from engine_runner.hooks.best import GREATER_KEYS, LESS_KEYS, BestScore, Rule
 from engine_runner.hooks.hook import Hook
@@ -82,6 +83,7 @@ class CheckpointHook(Hook):
             save_best, rule, greater_keys or GREATER_KEYS, less_keys or LESS_KEYS
         )
         self._best_files: dict[str, Path] = {}
+        self._written: set[Path] = set()
         self._training = False
 
     def before_train(self, runner: RunnerLike) -> None:
@@ -89,13 +91,17 @@ class CheckpointHook(Hook):
         self._training = True
         work_dir = Path(runner.work_dir)
         self._folder = work_dir if self.out_dir is None else Path(self.out_dir) / work_dir.name
+        if is_main_process():
+            clear_leftovers(self._folder)
         hub = runner.message_hub
-        self._retention.names = [int(count) for count in hub.get_info("keep_ckpt_ids", ())]
+        # what a checkpoint says of files is believed where this hook could have written it
+        kept = hub.get_info("keep_ckpt_ids", ())
+        self._retention.names = [n for n in kept if type(n) is int] if _is_listed(kept) else []
         for best in self._best:
-            best.score = hub.get_info(_score_key(best.key, len(self._best)), None)
+            score = hub.get_info(_score_key(best.key, len(self._best)), None)
+            best.score = score if isinstance(score, (int, float)) else None
             name = hub.get_info(_file_key(best.key, len(self._best)), None)
-            if name is not None:
-                # its name alone: what a checkpoint says must not remove files elsewhere
+            if isinstance(name, str) and self._is_best_name(best, Path(name).name):
                 self._best_files[best.key] = self._folder / Path(name).name
 
     def after_train_epoch(self, runner: RunnerLike) -> None:
@@ -139,13 +145,12 @@ class CheckpointHook(Hook):
         if is_main_process():
             (Path(runner.work_dir) / "last_checkpoint").write_text(str(self._folder / name))
             for old in gone:
-                _remove(self._folder / self.filename_tmpl.format(old))
+                self._remove(self._folder / self.filename_tmpl.format(old))
 
     def _save_best(self, runner: RunnerLike, best: BestScore, previous: float | None) -> None:
         # between two epochs the counters stand at what is done already
         count = runner.epoch if self.by_epoch else runner.iter
-        stem = f"best_{best.key.replace('/', '_')}"
-        name = f"{stem}_{self.filename_tmpl.format(count)}"
+        name = f"{_stem(best)}_{self.filename_tmpl.format(count)}"
         path = self._folder / name
         old = self._best_files.get(best.key)
         self._best_files[best.key] = path
@@ -153,8 +158,8 @@ class CheckpointHook(Hook):
         hub.update_info(_score_key(best.key, len(self._best)), best.score)
         hub.update_info(_file_key(best.key, len(self._best)), str(path))
         self._write(runner, name)
-        if is_main_process() and old not in (None, path):
-            _remove(old)
+        if is_main_process() and old is not None and old != path:
+            self._remove(old)
         runner.logger.info("best %s so far: %.4f, in %s", best.key, best.score, name)
 
     def _write(self, runner: RunnerLike, name: str) -> None:
@@ -164,6 +169,26 @@ class CheckpointHook(Hook):
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
         )
+        self._written.add(self._folder / name)
+
+    def _is_best_name(self, best: BestScore, name: str) -> bool:
+        before, after = self.filename_tmpl.split("{}", 1)
+        form = rf"{re.escape(f'{_stem(best)}_{before}')}\d+{re.escape(after)}"
+        return re.fullmatch(form, name) is not None
+
+    def _remove(self, path: Path) -> None:
+        """Remove a checkpoint that this hook wrote, now or, as its checksum shows, earlier."""
+        if path in self._written or path.with_name(f"{path.name}.sum").is_file():
+            logger.debug("removing %s", path)
+            remove_checkpoint(path)
+
+
+def _stem(best: BestScore) -> str:
+    return f"best_{best.key.replace('/', '_')}"
+
+
+def _is_listed(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes))
 
 
 def _trackers(
@@ -190,9 +215,3 @@ def _score_key(key: str, count: int) -> str:
 
 def _file_key(key: str, count: int) -> str:
     return "best_ckpt" if count == 1 else f"best_ckpt_{key}"
-
-
-def _remove(path: Path) -> None:
-    logger.debug("removing %s", path)
-    for file in (path, *path.parent.glob(f"{escape(path.name)}.*")):
-        file.unlink(missing_ok=True)
