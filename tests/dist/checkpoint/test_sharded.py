@@ -44,6 +44,7 @@ from engine_dist.checkpoint.sharded import (
     take_sharded_state,
 )
 from engine_dist.testing import ProcessPool, RankError
+from tests.torch_versions import needs_fsdp2
 
 WHOLE = torch.arange(28.0).view(7, 4)
 
@@ -134,6 +135,7 @@ def train(model: nn.Module, folder: str, resume: bool) -> list[float]:
     return steps(model, optimizer, 3)
 
 
+@needs_fsdp2
 def test_another_strategy_goes_on_equally(
     pool2: ProcessPool, pool4: ProcessPool, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from engine_optim import AmpOptimWrapper, OptimError
 from engine_registry import OPTIM_WRAPPERS
 from tests.optim.wrappers.toys import loss_of, net, samples, sgd, weights
+from tests.torch_versions import FSDP2
 
 if TYPE_CHECKING:
     from engine_dist.testing import ProcessPool
@@ -164,7 +165,7 @@ def _ranks(kind: str, overflow: bool) -> tuple[float, list[float]]:
     return wrapper.loss_scaler.get_scale(), torch.cat([w.flatten() for w in whole]).tolist()
 
 
-@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("kind", ["ddp", FSDP2])
 @pytest.mark.parametrize("overflow", [False, True])
 def test_ranks_agree_on_an_overflow(pool2: ProcessPool, kind: str, overflow: bool) -> None:
     found = pool2.run(_ranks, kind, overflow)

@@ -18,6 +18,7 @@ from torch.distributed.tensor.parallel import (
 from engine_optim import OptimWrapper
 from engine_optim.wrappers.clipping import global_norm
 from tests.optim.wrappers.toys import loss_of, net, samples, sgd
+from tests.torch_versions import FSDP2, needs_fsdp2
 
 if TYPE_CHECKING:
     from engine_dist.testing import ProcessPool
@@ -62,7 +63,7 @@ def step(kind: str, clip: dict[str, Any]) -> tuple[float, torch.Tensor]:
     return float(seen[0]) if seen else 0.0, torch.cat([part.flatten() for part in parts])
 
 
-@pytest.mark.parametrize("kind", ["fsdp2", "tensor", "mixed"])
+@pytest.mark.parametrize("kind", [FSDP2, "tensor", pytest.param("mixed", marks=needs_fsdp2)])
 @pytest.mark.parametrize("clip", CLIPS)
 def test_as_in_one_process(pool2: ProcessPool, kind: str, clip: dict[str, Any]) -> None:
     norm, weights = step("plain", clip)

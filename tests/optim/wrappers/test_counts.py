@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from engine_optim import AmpOptimWrapper, OptimError, OptimWrapper
 from tests.optim.wrappers.toys import loss_of, net, parts, samples, sgd, weights
+from tests.torch_versions import FSDP2
 
 if TYPE_CHECKING:
     from engine_dist.testing import ProcessPool
@@ -114,7 +115,7 @@ def _ranks(kind: str, device_count: bool, clip: bool) -> torch.Tensor:
     )
 
 
-@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("kind", ["ddp", FSDP2])
 @pytest.mark.parametrize("device_count", [False, True])
 @pytest.mark.parametrize("clip", [False, True])
 def test_two_ranks(pool2: ProcessPool, kind: str, device_count: bool, clip: bool) -> None:

@@ -11,6 +11,7 @@ from torch.distributed import fsdp
 
 from engine_optim import AmpOptimWrapper, NonFiniteError, OptimWrapper
 from tests.optim.wrappers.toys import loss_of, net, samples, sgd, weights
+from tests.torch_versions import needs_fsdp2
 
 if TYPE_CHECKING:
     from engine_dist.testing import ProcessPool
@@ -104,6 +105,7 @@ def _shards() -> tuple[int, bool]:
     return wrapper.guard.skipped, finite
 
 
+@needs_fsdp2
 def test_all_ranks_agree(pool2: ProcessPool) -> None:
     assert pool2.run(_shards) == [(1, True), (1, True)]
 

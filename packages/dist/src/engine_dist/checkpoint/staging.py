@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributed._state_dict_utils import _copy_state_dict, _create_cpu_state_dict
+from torch.distributed.tensor import DTensor
 
 __all__ = ["Staging"]
 
@@ -90,6 +91,13 @@ class Staging:
 
     def _split(self, value: Tensor, path: str) -> Tensor:
         """Copy a tensor that is split over processes: its own part, in the same place of it."""
+        if isinstance(value, DTensor) and value.device.type == "cpu":
+            # of parts that lie on the CPU already, torch 2.6 hands out the parts themselves
+            part = value.to_local()
+            return DTensor.from_local(
+                self._view(part.detach(), path), value.device_mesh, value.placements,
+                run_check=False, shape=value.shape, stride=value.stride(),
+            )  # fmt: skip
         kept = self._kept.get(path)
         if kept is None or kept.shape != value.shape or kept.dtype != value.dtype:
             kept = self._kept[path] = _create_cpu_state_dict({"it": value})["it"]

@@ -113,7 +113,7 @@ def _is_dead(file: Path) -> bool:
 def _clear_sum(note: Path) -> bool:
     """Remove a checksum without a checkpoint, unless one is about to come."""
     checkpoint = note.with_name(note.name.removesuffix(_SUM))
-    if next(note.parent.glob(f".{escape(checkpoint.name)}{_INFIX}*{_ENDING}"), None) is not None:
+    if list(note.parent.glob(f".{escape(checkpoint.name)}{_INFIX}*{_ENDING}")):
         return False
     if os.path.lexists(checkpoint) or not _is_ours(note):
         return False
