@@ -40,7 +40,7 @@ def trained(folder: Path, logger: dict[str, Any] | None, **changes: Any) -> Runn
         ),
         ({"interval": 2}, ["[1][2/3]", "[2][2/3]"]),
         ({"interval": 2, "ignore_last": False}, ["[1][2/3]", "[1][3/3]", "[2][2/3]", "[2][3/3]"]),
-        ({}, []),
+        ({}, ["[1][3/3]", "[2][3/3]"]),  # an epoch has no whole interval
     ],
 )
 def test_which_iterations(tmp_path: Path, settings: dict[str, Any], iterations: list[str]) -> None:
@@ -133,3 +133,33 @@ def test_without_the_hook_nothing_is_told(tmp_path: Path) -> None:
 def test_an_interval_below_one() -> None:
     with pytest.raises(ValueError, match="interval must be at least 1, got 0"):
         LoggerHook(interval=0)
+
+
+def training_lines(folder: Path, **changes: Any) -> list[dict[str, Any]]:
+    Runner(**run_cfg(folder, **changes)).train()
+    (file,) = folder.glob("*/vis_data/scalars.json")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_an_epoch_shorter_than_the_interval_has_its_line(tmp_path: Path) -> None:
+    hooks = {"logger": {"type": "LoggerHook", "interval": 10}}
+    lines = training_lines(tmp_path / "a", default_hooks=hooks)
+    # as MMEngine does: three iterations an epoch, a line at the end of each
+    assert [line["step"] for line in lines if "loss" in line] == [3, 6, 9, 12]
+    hooks = {"logger": {"type": "LoggerHook", "interval": 2}}
+    lines = training_lines(tmp_path / "b", default_hooks=hooks)
+    assert [line["step"] for line in lines if "loss" in line] == [2, 5, 8, 11]
+    few = {"max_iters": 2, "val_interval": 2}
+    lines = training_lines(tmp_path / "c", default_hooks={}, train_cfg=few)
+    assert [line["step"] for line in lines if "loss" in line] == [2]
+
+
+def test_the_log_counts_as_the_training_does(tmp_path: Path) -> None:
+    train_cfg = {"max_iters": 12, "val_interval": 4}
+    lines = training_lines(tmp_path / "a", train_cfg=train_cfg, log_level="INFO")
+    assert [line["step"] for line in lines if "error" in line] == [4, 8, 12]
+    (log,) = (tmp_path / "a").glob("*/*.log")
+    assert "Iter(train) [ 4/12]" in log.read_text()
+    told = {"log_processor": {"by_epoch": True}}
+    lines = training_lines(tmp_path / "b", train_cfg=train_cfg, **told)
+    assert [line["step"] for line in lines if "error" in line] == [0, 0, 0]

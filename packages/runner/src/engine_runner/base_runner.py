@@ -174,7 +174,9 @@ class BaseRunner:
                 "optim_wrapper"
             )
         with phases.naming("train_cfg", "train_dataloader"):
-            return builders.as_train_loop(phases.train_cfg, self, phases.train_dataloader)
+            loop = builders.as_train_loop(phases.train_cfg, self, phases.train_dataloader)
+        self.log_processor.follow(loop.by_epoch)
+        return loop
 
     @cached_property
     def val_loop(self) -> BaseLoop | None:

@@ -167,7 +167,9 @@ def as_log_processor(value: Any) -> LogProcessor:
     """Return a log processor; a configuration need not name its type."""
     if value is None or isinstance(value, Mapping):
         value = _with_default({} if value is None else value, type="LogProcessor")
-    return build_as(LOG_PROCESSORS, value, LogProcessor)
+    processor = build_as(LOG_PROCESSORS, value, LogProcessor)
+    processor.follows = isinstance(value, Mapping) and "by_epoch" not in value
+    return processor
 
 
 def as_visualizer(value: Any, name: str, save_dir: str) -> Visualizer:

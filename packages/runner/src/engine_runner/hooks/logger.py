@@ -22,7 +22,7 @@ class LoggerHook(Hook):
     interval : int, default 10
         Iterations between two lines.
     ignore_last : bool, default True
-        Leave out the last, shorter stretch of an epoch.
+        Leave out the last, shorter stretch of an epoch that has a whole one.
     interval_exp_name : int, default 1000
         Iterations between two lines that name the experiment; below 1 for none.
     log_metric_by_epoch : bool, default True
@@ -58,11 +58,21 @@ class LoggerHook(Hook):
         if self.every_n_train_iters(runner, self.interval_exp_name):
             runner.logger.info("Exp name: %s", runner.experiment_name)
         due = self.every_n_inner_iters(batch_idx, self.interval)
-        if not due and (self.ignore_last or not _ends_epoch(runner, batch_idx)):
+        if not due and not self._ends(runner, batch_idx):
             return
         tag, text = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
         runner.logger.info(text)
         runner.visualizer.add_scalars(tag, step=runner.iter + 1, file_path=_scalar_file(runner))
+
+    def _ends(self, runner: RunnerLike, batch_idx: int) -> bool:
+        """Tell whether an epoch, or the run, ends with a line between two intervals.
+
+        One that is no longer than the interval would have no line at all.
+        """
+        length = _length(runner.train_loop.dataloader, 0)
+        if length == batch_idx + 1:
+            return not self.ignore_last or length <= self.interval
+        return self.is_last_train_iter(runner) and runner.max_iters <= self.interval
 
     def after_val_iter(
         self, runner: RunnerLike, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -106,10 +116,6 @@ class LoggerHook(Hook):
     def after_run(self, runner: RunnerLike) -> None:
         """Let the backends finish."""
         runner.visualizer.close()
-
-
-def _ends_epoch(runner: RunnerLike, batch_idx: int) -> bool:
-    return _length(runner.train_loop.dataloader, 0) == batch_idx + 1
 
 
 def _length(dataloader: Any, unknown: int) -> int:

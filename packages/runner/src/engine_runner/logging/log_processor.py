@@ -95,11 +95,24 @@ class LogProcessor:
             raise ValueError(f"window_size must be a positive int, got {window_size!r}")
         self.window_size = window_size
         self.by_epoch = by_epoch
+        self.follows = False
         self.custom_cfg = custom_cfg or []
         self.num_digits = num_digits
         self.log_with_hierarchy = log_with_hierarchy
         self.mean_pattern = re.compile(mean_pattern)
         _check(self.custom_cfg, by_epoch)
+
+    def follow(self, by_epoch: bool) -> None:
+        """Count as the training does, unless it was said how to count.
+
+        Raises
+        ------
+        ValueError
+            If ``custom_cfg`` averages over epochs and there are none.
+        """
+        if self.follows:
+            _check(self.custom_cfg, by_epoch)
+            self.by_epoch = by_epoch
 
     def get_log_after_iter(
         self, runner: LoggedRunner, batch_idx: int, mode: Mode

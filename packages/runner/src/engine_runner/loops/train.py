@@ -14,7 +14,7 @@ from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -44,6 +44,7 @@ class TrainLoop(BaseLoop):
         From which epoch or iteration on which interval holds.
     """
 
+    by_epoch: ClassVar[bool] = True  # whether it counts epochs
     even = True  # a rank with a batch more would wait for the others' gradients for ever
 
     def __init__(
@@ -273,6 +274,8 @@ class IterBasedTrainLoop(TrainLoop):
     dynamic_intervals : list of (int, int), optional
         From which iteration on which interval holds.
     """
+
+    by_epoch = False
 
     def __init__(
         self,
