@@ -162,3 +162,37 @@ def test_the_field_that_fails_is_named() -> None:
     with pytest.raises(TypeError, match="slice") as taken:
         InstanceData(table={"x": 1})[0]
     assert taken.value.__notes__ == ["in field 'table'"]
+
+
+class Own:
+    """A user's element, which knows ints, slices and lists, as MMEngine's need to."""
+
+    def __init__(self, values: list[int]) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: Any) -> Own:
+        assert isinstance(index, int | slice | list)
+        if isinstance(index, list):
+            return Own([self.values[i] for i in index])
+        return Own([self.values[index]] if isinstance(index, int) else self.values[index])
+
+    @staticmethod
+    def cat(parts: list[Own]) -> Own:
+        return Own([value for part in parts for value in part.values])
+
+
+@pytest.mark.parametrize(
+    ("index", "left"),
+    [
+        (2, [2]), (-1, [4]), (slice(1, 3), [1, 2]), ([3, 0, -1], [3, 0, 4]), ([], []),
+        (torch.tensor([4, 1]), [4, 1]), (torch.tensor([True, False, True, False, False]), [0, 2]),
+        (np.array([False] * 5), []), (slice(None, None, -2), [4, 2, 0]),
+    ],
+)  # fmt: skip
+def test_a_users_element_gets_no_tensor(index: Any, left: list[int]) -> None:
+    data = InstanceData(own=Own(list(range(5))), tensor=torch.arange(5))
+    taken = data[index]
+    assert taken.own.values == taken.tensor.tolist() == left

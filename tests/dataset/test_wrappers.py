@@ -155,3 +155,12 @@ def test_subsets_are_of_the_datasets_inside() -> None:
 def test_registered() -> None:
     for kind in (ConcatDataset, RepeatDataset, ClassBalancedDataset):
         assert DATASETS.get(kind.__name__) is kind
+
+
+def test_the_order_of_a_balanced_one_may_be_set() -> None:
+    balanced = ClassBalancedDataset(Numbers(range(5)), 1e-9)
+    assert balanced.repeat_indices == [0, 1, 2, 3, 4]
+    balanced.repeat_indices = [4, 0, 4]
+    assert (len(balanced), numbers(balanced)) == (3, [4, 0, 4])
+    with pytest.raises(IndexError, match="sample 3 of 3 in ClassBalancedDataset"):
+        balanced[3]

@@ -111,3 +111,15 @@ def test_to_cpu_keeps_the_form() -> None:
     assert found["a"][1][1] == 1
     assert found["a"][0] is tensor
     assert metrics._to_cpu is to_cpu  # what metrics written for MMEngine import
+
+
+def test_fewer_results_than_samples_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    metric = Count()
+    metric.process(None, [{"index": i} for i in range(12)])
+    assert metric.evaluate(20)["count/n"] == 12
+    (said,) = caplog.messages
+    assert "Count has 12 results of all ranks together for a data set of 20 samples" in said
+    caplog.clear()
+    metric.process(None, [{"index": i} for i in range(20)])
+    metric.evaluate(20)
+    assert not caplog.messages

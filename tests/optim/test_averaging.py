@@ -274,3 +274,20 @@ def _sharded_only_once() -> str:
 def test_a_whole_average_of_shards_is_refused(pool2: ProcessPool) -> None:
     for message in pool2.run(_sharded_only_once):
         assert "average a model that is wrapped as the trained one is" in message
+
+
+@pytest.mark.parametrize("update_buffers", [False, True])
+@pytest.mark.parametrize(
+    "kind", [ExponentialMovingAverage, StochasticWeightAverage, MomentumAnnealingEMA]
+)
+def test_a_model_without_weights(kind: Any, update_buffers: bool) -> None:
+    empty = kind(nn.ReLU(), update_buffers=update_buffers)
+    norm = nn.BatchNorm1d(2, affine=False)
+    buffers = kind(norm, update_buffers=update_buffers)
+    for _ in range(3):
+        empty.update_parameters(nn.ReLU())
+        norm(torch.randn(4, 2) + 3)
+        buffers.update_parameters(norm)
+    followed, own = buffers.module.running_mean, norm.running_mean
+    assert own is not None
+    assert torch.equal(followed, own) is not update_buffers

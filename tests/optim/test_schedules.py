@@ -27,6 +27,7 @@ def test_as_in_training() -> None:
     expected = []
     for _ in range(12):
         expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
         for schedule in schedules:
             schedule.step()
     found = preview([WARMUP, COSINE | {"end": 4}], epochs=4, epoch_length=3, lr=0.5)

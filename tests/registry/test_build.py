@@ -259,3 +259,18 @@ def test_build_as_refuses_with_one_shape(value: Any, got: str) -> None:
     shape = "expected Net: an instance, a subclass, a config with 'type' or a name of registry "
     with pytest.raises(TypeError, match=f"{shape}'net'; {got}"):
         build_as(NETS, value, Net)
+
+
+def test_defaults_may_be_a_config() -> None:
+    things: Registry[Any] = Registry("thing_with_defaults")
+
+    @things.register_module()
+    class Thing:
+        def __init__(self, a: int, b: Any) -> None:
+            self.a, self.b = a, b
+
+    defaults: Any = Config({"a": 5, "b": {"c": [1]}})
+    made: Any = things.build({"type": "Thing", "a": 1}, default_args=defaults)
+    assert (made.a, made.b) == (1, {"c": [1]})
+    with pytest.raises(TypeError, match="default_args should be a dict or None, got list"):
+        things.build({"type": "Thing"}, default_args=[1])

@@ -225,3 +225,20 @@ def test_default_scope_first_then_the_registry_itself() -> None:
     with DefaultScope.overwrite_default_scope("engine"):
         assert type(child.build({"type": "Hammer"})) is int
         assert child.build({"type": "Own"}) == ""
+
+
+def test_a_name_through_two_scopes() -> None:
+    dogs: Registry[Any] = Registry("dog", scope="animals")
+    hounds: Registry[Any] = Registry("dog", scope="hound", parent=dogs)
+    little: Registry[Any] = Registry("dog", scope="little_hound", parent=hounds)
+
+    @little.register_module()
+    class Dachshund:
+        pass
+
+    for key in ("hound.little_hound.Dachshund", "little_hound.Dachshund"):
+        assert dogs.get(key) is Dachshund
+        assert isinstance(dogs.build({"type": key}), Dachshund)
+    assert hounds.get("little_hound.Dachshund") is Dachshund
+    assert dogs.get("hound.no_hound.Dachshund") is None
+    assert dogs.get("hound.little_hound.Poodle") is None

@@ -348,3 +348,32 @@ def test_a_wrapped_model_is_unwrapped() -> None:
     found = build_optim_wrapper(model, {"optimizer": SGD, "paramwise_cfg": {"bias_lr_mult": 2.0}})
     assert isinstance(found, OptimWrapper)
     assert [group["lr"] for group in found.optimizer.param_groups] == [1.0, 2.0]
+
+
+class LayerDecay(DefaultOptimWrapperConstructor):
+    """As every such constructor is written: keys of its own, and groups by the layer's number."""
+
+    def add_params(self, params: Any, module: nn.Module, *args: Any, **kwargs: Any) -> None:
+        rate, layers = self.paramwise_cfg["layer_decay_rate"], self.paramwise_cfg["num_layers"]
+        for index, (_, param) in enumerate(module.named_parameters()):
+            depth = min(index, layers)
+            params.append({"params": [param], "lr": self.base_lr * rate ** (layers - depth)})
+
+
+def test_a_subclass_takes_keys_of_its_own() -> None:
+    cfg = {"layer_decay_rate": 0.5, "num_layers": 2}
+    wrapper = LayerDecay({"optimizer": SGD}, cfg)(nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)))
+    assert [group["lr"] for group in wrapper.optimizer.param_groups] == [0.25, 0.5, 1.0, 1.0]
+    with pytest.raises(ParamGroupError, match="lr_mult must be a number and not negative, got -1"):
+        LayerDecay({"optimizer": SGD}, {**cfg, "lr_mult": -1})  # what it shares is still checked
+
+
+def test_a_subclass_that_says_what_it_takes() -> None:
+    class Strict(LayerDecay):
+        paramwise_keys = ("layer_decay_rate", "num_layers")
+
+    Strict({"optimizer": SGD}, {"layer_decay_rate": 0.5, "num_layers": 2})
+    with pytest.raises(ParamGroupError, match=r"unknown key 'num_layer' \(near to it: num_layers"):
+        Strict({"optimizer": SGD}, {"num_layer": 2})
+    with pytest.raises(ParamGroupError, match="unknown key 'layer_decay_rate'"):
+        DefaultOptimWrapperConstructor({"optimizer": SGD}, {"layer_decay_rate": 0.5})

@@ -173,3 +173,16 @@ def test_ranks_agree_on_an_overflow(pool2: ProcessPool, kind: str, overflow: boo
     scale, values = found[0]
     assert scale == (512 if overflow else 1024)
     assert (values == weights(net()).tolist()) is overflow
+
+
+def test_precisions_that_autocast_has_not() -> None:
+    for dtype in ("float64", torch.float64, torch.int8):
+        with pytest.raises(OptimError, match="autocast has no such precision"):
+            AmpOptimWrapper(optimizer=sgd(net()), dtype=dtype)
+    with pytest.raises(OptimError, match="dtype must be one of"):
+        AmpOptimWrapper(optimizer=sgd(net()), dtype="float63")
+    model = net()
+    wrapper = AmpOptimWrapper(optimizer=sgd(model), dtype="float32")
+    with wrapper.optim_context(model):
+        assert model(torch.ones(1, 4)).dtype == torch.float32
+        assert not torch.is_autocast_enabled("cpu")

@@ -130,3 +130,34 @@ def test_an_accelerator_is_not_waited_for(settings: dict[str, Any]) -> None:
     wrapper.guard.flush()
     assert wrapper.guard.skipped == 1
     assert torch.equal(weights(model), before)
+
+
+@pytest.mark.parametrize("clip", [{"type": "value", "clip_value": 0.5}, {"max_norm": 1.0}, None])
+@pytest.mark.parametrize("policy", ["skip", "raise"])
+def test_what_is_clipped_is_looked_at_before(policy: str, clip: dict[str, Any] | None) -> None:
+    model = net()
+    wrapper = OptimWrapper(sgd(model), clip_grad=clip, non_finite=policy)
+    before = weights(model)
+    loss = model(torch.ones(2, 4)).mean() * torch.inf
+    if policy == "raise":
+        with pytest.raises(NonFiniteError, match="infinite or not a number"):
+            wrapper.update_params(loss)
+    else:
+        wrapper.update_params(loss)
+    assert torch.equal(weights(model), before)
+
+
+@pytest.mark.parametrize("clip", [{"type": "value", "clip_value": 0.1}, {"max_norm": 0.5}, None])
+@pytest.mark.parametrize("guard", ["skip", None])
+def test_sparse_gradients(guard: str | None, clip: dict[str, Any] | None) -> None:
+    ends = []
+    for sparse in (True, False):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Embedding(6, 3, sparse=sparse), torch.nn.Linear(3, 1))
+        wrapper = OptimWrapper(sgd(model), clip_grad=clip, non_finite=guard)
+        for scale in (1.0, torch.inf) if guard else (1.0,):
+            # a row that is met twice, the sum of whose gradients counts
+            loss = model(torch.tensor([1, 4, 1])).square().sum() * scale
+            wrapper.update_params(loss)
+        ends.append(weights(model))
+    torch.testing.assert_close(*ends)

@@ -73,8 +73,10 @@ def test_by_name() -> None:
 
 
 def test_a_schedule_for_each() -> None:
-    _, _, wrappers = pair()
-    StepLR(wrappers["actor"], step_size=1, gamma=0.5).step()
+    _, second, wrappers = pair()
+    schedule = StepLR(wrappers["actor"], step_size=1, gamma=0.5)
+    wrappers["actor"].update_params(loss_of(second, *samples()))
+    schedule.step()
     assert wrappers.get_lr() == {"critic.lr": [0.01], "actor.lr": [0.025]}
 
 

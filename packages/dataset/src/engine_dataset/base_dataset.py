@@ -359,17 +359,18 @@ def _as_text(path: str | os.PathLike[str] | None) -> str:
 def numbers_of(indices: Indices, size: int) -> Sequence[int]:
     """Return the sample numbers that a count or a sequence of numbers stands for.
 
+    A count larger than the number of samples stands for all of them, as in a slice.
+
     Raises
     ------
     IndexError
-        If there are not so many samples.
+        If a number is out of range.
     TypeError
         If ``indices`` is neither an int nor a sequence of ints.
     """
     if isinstance(indices, int | np.integer):
-        if not -size <= indices <= size:
-            raise IndexError(f"a subset of {indices} of {size} samples: there are not so many")
-        return range(int(indices)) if indices >= 0 else range(size + int(indices), size)
+        count = int(indices)
+        return range(size)[:count] if count >= 0 else range(size)[count:]
     known = isinstance(indices, Sequence | np.ndarray) and not isinstance(indices, str)
     numbers = np.asarray(indices if known else [""])
     if numbers.size and (numbers.ndim != 1 or numbers.dtype.kind not in "iu"):

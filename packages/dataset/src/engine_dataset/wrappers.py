@@ -269,6 +269,16 @@ class ClassBalancedDataset(DatasetWrapper):
         """Return the dataset inside."""
         return [self.dataset]
 
+    @property
+    def repeat_indices(self) -> list[int]:
+        """The numbers of the samples inside, in the order in which they are given; may be set."""
+        return self._repeat_indices
+
+    @repeat_indices.setter
+    def repeat_indices(self, indices: Sequence[int]) -> None:
+        self._repeat_indices = list(indices)
+        self._size = len(self._repeat_indices)
+
     def _plan(self) -> int:
         categories = [set(self.dataset.get_cat_ids(i)) for i in range(len(self.dataset))]
         counts = Counter(category for found in categories for category in found)

@@ -124,8 +124,14 @@ class BaseMetric(ABC):
                 "process() does not append to self.results",
                 type(self).__name__,
             )
+        found = over_ranks(len(self.results))
         if size is None:
-            size = over_ranks(len(self.results))
+            size = found
+        elif found < size and is_main_process():
+            logger.warning(
+                "%s has %d results of all ranks together for a data set of %d samples: process() "
+                "must append one to self.results for each", type(self).__name__, found, size,
+            )  # fmt: skip
         try:
             return self._compute_once(*self._gathered(size))
         finally:

@@ -97,7 +97,9 @@ class BaseAveragedModel(nn.Module):
             source += [b for b, yes in zip(origin, floating, strict=True) if yes]
             followed = [b for b, yes in zip(followed, floating, strict=True) if not yes]
             origin = [b for b, yes in zip(origin, floating, strict=True) if not yes]
-        if done == 0:
+        if not averaged:  # a model may have no weights; its buffers are followed all the same
+            pass
+        elif done == 0:
             torch._foreach_copy_(averaged, source)
         elif done % self.interval == 0:
             self._average(averaged, _like(source, averaged), done)

@@ -137,6 +137,7 @@ def preview(
     for iteration in range(1, epochs * epoch_length + 1):
         for name in names:
             values[name].append(float(optimizer.param_groups[0][name]))
+        optimizer.step()  # without gradients it does nothing
         for schedule in schedules:
             if not schedule.by_epoch or iteration % epoch_length == 0:
                 schedule.step()

@@ -117,6 +117,8 @@ def with_defaults(args: dict[str, Any], default_args: object) -> dict[str, Any]:
     """Return arguments with defaults for those that are missing."""
     if default_args is None:
         return args
+    if isinstance(default_args, Config):
+        default_args = dict(default_args.items())
     if not isinstance(default_args, dict):
         raise TypeError(
             f"default_args should be a dict or None, got {type(default_args).__name__}"

@@ -38,6 +38,11 @@ def search(registry: Registry[Any], key: str) -> Callable[..., Any] | None:
         found = searched.own(name)
         if found is not None:
             return found
+    if "." in name:
+        # a scope within a scope, where there is one of that name
+        inner = name.partition(".")[0]
+        if canonical(inner) in registry.root.by_scope and inner != name:
+            return search(registry, name)
     return search_path(registry, key) if dotted else None
 
 

@@ -157,7 +157,11 @@ def _taken(value: Any, index: slice | torch.Tensor) -> Any:
         return value[index.cpu().numpy()]
     if isinstance(value, str | list | tuple):
         return _chosen(value, index)
-    return value[index]
+    numbers = index.nonzero().flatten() if index.dtype == torch.bool else index
+    if hasattr(value, "cat"):  # a class of the user's, of which slices alone are asked
+        parts = [value[n : n + 1 or None] for n in numbers.tolist()]
+        return value.cat(parts) if parts else value[0:0]
+    return value[numbers.tolist()]
 
 
 def _chosen(value: str | list[Any] | tuple[Any, ...], index: torch.Tensor) -> Any:

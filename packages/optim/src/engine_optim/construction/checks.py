@@ -22,16 +22,24 @@ _KEYS = (*_MULTIPLES, "bypass_duplicate", "custom_keys", "merge_groups", "skip_f
 CustomKeys = Mapping[str, Mapping[str, Any]]
 
 
-def check_paramwise(cfg: Mapping[str, Any], base_lr: Any, base_wd: Any) -> None:
-    """Raise `ParamGroupError` that lists every fault of ``paramwise_cfg``."""
-    faults = list(_faults(cfg, base_lr, base_wd))
+def check_paramwise(
+    cfg: Mapping[str, Any], base_lr: Any, base_wd: Any, more: tuple[str, ...] | None
+) -> None:
+    """Raise `ParamGroupError` that lists every fault of ``paramwise_cfg``.
+
+    ``more`` are the keys that a constructor takes beside the known ones; None: any.
+    """
+    known = (*_KEYS, *(more or ()))
+    faults = [
+        f"unknown key {key!r}{_near(key, known)}; it takes {', '.join(known)}"
+        for key in sorted(set(cfg) - set(known) if more is not None else ())
+    ]
+    faults += _faults(cfg, base_lr, base_wd)
     if faults:
         raise ParamGroupError(f"paramwise_cfg: {'; '.join(faults)}")
 
 
 def _faults(cfg: Mapping[str, Any], base_lr: Any, base_wd: Any) -> Iterator[str]:
-    for key in sorted(set(cfg) - set(_KEYS)):
-        yield f"unknown key {key!r}{_near(key, _KEYS)}; it takes {', '.join(_KEYS)}"
     custom = cfg.get("custom_keys") or {}
     if not isinstance(custom, Mapping) or not all(isinstance(v, Mapping) for v in custom.values()):
         yield f"custom_keys must be a dict of dicts, got {custom!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from copy import copy
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from torch import nn
 
@@ -48,6 +48,12 @@ class DefaultOptimWrapperConstructor:
         is a group of its own, as in MMEngine. Parameters without gradients are left out unless
         ``skip_frozen`` is False; without any paramwise setting all are taken.
 
+    Attributes
+    ----------
+    paramwise_keys : tuple of str
+        What a class takes in ``paramwise_cfg`` beside these. A subclass that does not say it takes
+        any, as constructors written for MMEngine do.
+
     Raises
     ------
     ParamGroupError
@@ -67,6 +73,8 @@ class DefaultOptimWrapperConstructor:
     >>> [(len(group["params"]), group["weight_decay"]) for group in groups]
     [(1, 0.5), (3, 0.0)]
     """
+
+    paramwise_keys: ClassVar[tuple[str, ...] | None] = ()
 
     def __init__(
         self,
@@ -92,7 +100,8 @@ class DefaultOptimWrapperConstructor:
         self.base_lr: Any = self.optimizer_cfg.get("lr")
         self.base_wd: Any = self.optimizer_cfg.get("weight_decay")
         self._met: tuple[Groups, int, set[int]] = ([], 0, set())
-        check_paramwise(self.paramwise_cfg, self.base_lr, self.base_wd)
+        more = vars(type(self)).get("paramwise_keys")
+        check_paramwise(self.paramwise_cfg, self.base_lr, self.base_wd, more)
 
     def __call__(self, model: nn.Module) -> BaseOptimWrapper:
         """Build the optimizer of ``model`` in its wrapper."""

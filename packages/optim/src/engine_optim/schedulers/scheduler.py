@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from operator import add, itemgetter
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -37,6 +38,23 @@ def check_range(begin: int, end: int) -> None:
             f"end should be larger than begin, but got begin={begin}, end={end}: "
             "the schedule would never act"
         )
+
+
+def _watch(optimizer: Any) -> Callable[[], bool]:
+    """Return what tells whether an optimizer has made a step, or has seen a loss, from now on."""
+    if hasattr(optimizer, "inner_count"):  # a wrapper: a loss may wait for others, or overflow
+        before = optimizer.inner_count
+        return lambda: bool(optimizer.inner_count > before)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return lambda: True
+    stepped: list[bool] = []
+    handle = optimizer.register_step_post_hook(lambda *_: stepped.append(True))
+
+    def has_stepped() -> bool:
+        handle.remove()  # it is asked once
+        return bool(stepped)
+
+    return has_stepped
 
 
 class _ParamScheduler:
@@ -94,6 +112,7 @@ class _ParamScheduler:
         self._global_step = -1 if last_step == -1 else begin + last_step
         self.verbose = verbose
         self._last_value: list[float] = [_number(group[param_name]) for group in groups]
+        self._stepped = _watch(optimizer)
         self._initial_step()
 
     def _initial_step(self) -> None:
@@ -118,11 +137,23 @@ class _ParamScheduler:
 
     def step(self) -> None:
         """Go one step on and, within the range, set the values."""
+        if self._global_step == 0:
+            self._check_order()
         self._global_step += 1
         if not self.begin <= self._global_step < self.end:
             return
         self.last_step += 1
         self._write(self._get_value())
+
+    def _check_order(self) -> None:
+        """Warn, at the second value, of an optimizer that has made no step with the first."""
+        if not self._stepped():
+            warnings.warn(
+                f"{type(self).__name__}.step() was called before the optimizer's first step: the "
+                "first value of the schedule is skipped. Call the optimizer's step() first",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _get_value(self) -> Sequence[float]:
         raise NotImplementedError(f"{type(self).__name__} must define _get_value")
@@ -153,7 +184,8 @@ class _ParamScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the schedule remembers, without the optimizer."""
-        return {k: v for k, v in self.__dict__.items() if k not in self._unsaved}
+        unsaved = {*self._unsaved, "_stepped"}
+        return {k: v for k, v in self.__dict__.items() if k not in unsaved}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state; entries that this schedule does not have are left out."""
@@ -164,7 +196,7 @@ class _ParamScheduler:
                 f"the saved state of {type(self).__name__} is for {len(saved)} parameter groups, "
                 f"but the optimizer has {len(mine)}; nothing was loaded"
             )
-        known = set(self.__dict__) - self._unsaved
+        known = set(self.__dict__) - {*self._unsaved, "_stepped"}
         self.__dict__.update({k: v for k, v in state_dict.items() if k in known})
 
     @classmethod
@@ -240,6 +272,8 @@ class FactorScheduler(_ParamScheduler):
     def step(self) -> None:
         """Go one step on and, within the range, set the values."""
         step = self._global_step = self._global_step + 1
+        if step == 1:
+            self._check_order()
         if not self.begin <= step < self.end:
             return
         t = self.last_step = self.last_step + 1

@@ -64,6 +64,13 @@ class AmpOptimWrapper(OptimWrapper):
         self.cache_enabled = cache_enabled
         device = self._device_type()
         self.cast_dtype = _dtype_of(dtype, self.valid_dtypes)
+        if self.cast_dtype not in (None, torch.float16, torch.bfloat16, torch.float32):
+            raise OptimError(
+                f"dtype {dtype!r}: autocast has no such precision, so that the model would train in "
+                "its own, unsaid; it takes 'float16', 'bfloat16' and, for none, 'float32'. To train "
+                "in float64 make the model so: model.double()"
+            )
+        self._casts = self.cast_dtype != torch.float32  # which would be no other than the model's
         effective = self.cast_dtype or torch.get_autocast_dtype(device)
         settings = _scaler_settings(loss_scale)
         enabled = effective == torch.float16 and settings.pop("enabled", True)
@@ -87,7 +94,10 @@ class AmpOptimWrapper(OptimWrapper):
     def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
         """Run the forward pass in it, for mixed precision and `OptimWrapper`'s reasons."""
         autocast = torch.autocast(
-            self._device_type(), dtype=self.cast_dtype, cache_enabled=self.cache_enabled
+            self._device_type(),
+            dtype=self.cast_dtype if self._casts else None,
+            cache_enabled=self.cache_enabled,
+            enabled=self._casts,
         )
         with super().optim_context(model), autocast:
             yield

@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_no
 
 from engine_optim.errors import OptimError
 
-__all__ = ["Clip", "clip_by_norm", "global_norm"]
+__all__ = ["Clip", "clip_by_norm", "global_norm", "numbers_of"]
 
 _ALLOWED = {
     "norm": ("max_norm", "norm_type", "error_if_nonfinite", "foreach"),
@@ -53,7 +53,12 @@ class Clip:
         """Clip the gradients; return the norm before, or None if clipped by value."""
         if self.kind == "value":
             for bucket in _by_mesh(params).values():
-                clip_grad_value_(bucket, **self.kwargs)
+                plain = [param for param in bucket if not _is_sparse(param)]
+                clip_grad_value_(plain, **self.kwargs)
+                for param in bucket:
+                    if _is_sparse(param):
+                        value = self.kwargs["clip_value"]
+                        numbers_of(param).clamp_(-value, value)
             return None
         if sharded_clip is not None:
             kept = {k: v for k, v in self.kwargs.items() if k in ("max_norm", "norm_type")}
@@ -74,7 +79,11 @@ def clip_by_norm(
     """
     norm = global_norm(params, norm_type, error_if_nonfinite, foreach)
     for bucket in _by_mesh(params).values():
-        clip_grads_with_norm_(bucket, max_norm, norm, foreach)
+        plain = [param for param in bucket if not _is_sparse(param)]
+        clip_grads_with_norm_(plain, max_norm, norm, foreach)
+        for param in bucket:
+            if _is_sparse(param):  # as torch scales the others
+                numbers_of(param).mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
 
@@ -90,7 +99,7 @@ def global_norm(
         if mesh is not None and norm_type == math.inf
         else _full(get_total_norm(grads, norm_type, False, foreach))
         for mesh, bucket in _by_mesh(params).items()
-        for grads in [[_grad(p) for p in bucket]]
+        for grads in [[numbers_of(p) for p in bucket]]
     ]
     if not norms:
         return torch.tensor(0.0)
@@ -130,9 +139,17 @@ def _by_mesh(params: Iterable[Tensor]) -> dict[Any, list[Tensor]]:
     return buckets
 
 
-def _grad(param: Tensor) -> Tensor:
+def _is_sparse(param: Tensor) -> bool:
+    return param.grad is not None and param.grad.layout is torch.sparse_coo
+
+
+def numbers_of(param: Tensor) -> Tensor:
+    """Return a parameter's gradient; of a sparse one its numbers, those of one place added up."""
     assert param.grad is not None  # for the type checker: `_by_mesh` left out the others
-    return param.grad
+    if not _is_sparse(param):
+        return param.grad
+    param.grad = param.grad.coalesce()
+    return param.grad._values()
 
 
 def _full(norm: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine_optim.errors import NonFiniteError, OptimError
-from engine_optim.wrappers.clipping import global_norm
+from engine_optim.wrappers.clipping import global_norm, numbers_of
 
 __all__ = ["NonFiniteGuard"]
 
@@ -132,7 +132,7 @@ def _disarm(optimizer: Any, params: list[Tensor], finite: Tensor) -> None:
         return
     bad = ~finite
     for param in params:
-        grad = param.grad
-        if grad is not None:
+        if param.grad is not None:
+            grad = numbers_of(param)
             local = grad.to_local() if hasattr(grad, "to_local") else grad
             local.masked_fill_(bad.to(local.device), 0)

@@ -18,7 +18,7 @@ from engine_optim.wrappers.accumulation import (
     share,
 )
 from engine_optim.wrappers.base import BaseOptimWrapper
-from engine_optim.wrappers.clipping import Clip
+from engine_optim.wrappers.clipping import Clip, global_norm
 from engine_optim.wrappers.counts import ItemCounter
 from engine_optim.wrappers.guard import NonFiniteGuard
 from engine_registry import OPTIM_WRAPPERS
@@ -146,7 +146,12 @@ class OptimWrapper(BaseOptimWrapper):
         params = self.params_with_grad()
         if self.items.pending:
             self.items.rescale(params)
-        norm = self._clip_grad(params) if self.clip and params else None
+        norm = None
+        if self.guard is not None and self.clip is not None and self.clip.kind == "value":
+            norm = global_norm(params)  # clipped, what was infinite looks like any other
+        if self.clip and params:
+            clipped = self._clip_grad(params)
+            norm = clipped if norm is None else norm
         if self.guard is None:
             return True
         return self.guard.check(self.optimizer, params, norm, self._inner_count)
