@@ -147,7 +147,7 @@ def test_by_path_by_name_and_by_the_end_of_a_path(
     tmp_path: Path, package: Path, name: str
 ) -> None:
     cfg = Config.fromfile(write(tmp_path, {"c.py": f"_base_ = ['zoo_of_tests::{name}']\nm = 2"}))
-    assert cfg.model == {"depth": 101, "_scope_": "zoo_of_tests"}
+    assert cfg.model == {"depth": 101}  # it names no type
     assert cfg.run == {"type": "Run", "_scope_": "zoo_of_tests"}
     assert cfg.hooks == [{"type": "H", "_scope_": "zoo_of_tests"}]
     assert (cfg.n, cfg.m) == (1, 2)
@@ -249,3 +249,36 @@ def test_what_stands_beside_the_bases(tmp_path: Path, text: str) -> None:
         [place] = cfg.provenance("c")
         line = text.split("\n")[place.line - 1]
         assert line[place.column - 1 :].startswith("c = 2")
+
+
+def test_the_scope_of_another_package_is_where_the_types_are(
+    tmp_path: Path, package: Path
+) -> None:
+    write(
+        package / ".mim/configs",
+        {
+            "run.py": """\
+train_dataloader = dict(
+    batch_size=2, sampler=dict(type='S'), dataset=dict(type='D', pipeline=[dict(type='P')]))
+default_hooks = dict(timer=dict(type='T'), logger=None)
+param_scheduler = [dict(type='L'), dict(type='C', inner=dict(type='I'))]
+env_cfg = dict(cudnn=True)
+pair = (dict(type='A'), [dict(a=dict(type='B', _scope_='own'))])
+""",
+        },
+    )
+    cfg = Config.fromfile(write(tmp_path, {"c.py": "_base_ = ['zoo_of_tests::run.py']"}))
+    scope = {"_scope_": "zoo_of_tests"}
+    assert cfg.to_dict() == {
+        "train_dataloader": {
+            "batch_size": 2,
+            "sampler": {"type": "S", **scope},
+            "dataset": {"type": "D", "pipeline": [{"type": "P"}], **scope},
+        },
+        "default_hooks": {"timer": {"type": "T", **scope}, "logger": None},
+        "param_scheduler": [
+            {"type": "L", **scope}, {"type": "C", "inner": {"type": "I"}, **scope},
+        ],
+        "env_cfg": {"cudnn": True},
+        "pair": ({"type": "A", **scope}, [{"a": {"type": "B", "_scope_": "own"}}]),
+    }  # fmt: skip

@@ -278,3 +278,11 @@ def test_half_a_pair_of_surrogates(configs: Path, capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out) == "\ud800ä"
     assert run("print", configs / "k.py", "--format", "json") == 0
     assert json.loads(capsys.readouterr().out) == {"s": "\ud800ä"}
+
+
+def test_check_counts_what_does_nothing(configs: Path, capsys: Capture) -> None:
+    file = write(configs, {"idle.py": "a = 1\nb = dict(_delete_=True, c=1)"})
+    assert run("check", file) == 1
+    said, count = capsys.readouterr().out.splitlines()
+    assert said.startswith(f"{file}:2: b says _delete_=True, but there is nothing to delete")
+    assert count == "1 files read, 1 with faults"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine_config import ConfigDict, ConfigTypeError
+from engine_config import ConfigDict, ConfigWarning
 
 
 def test_every_level_is_read_by_attribute() -> None:
@@ -75,8 +75,9 @@ def test_merge() -> None:
     assert cfg == {"a": {"x": {"y": 1}, "z": {"y": 2}}, "b": {"w": 3}}
     cfg.merge({"_delete_": True, "c": 1})
     assert cfg == {"c": 1}
-    with pytest.raises(ConfigTypeError, match="d says _delete_=True, but there is nothing"):
+    with pytest.warns(ConfigWarning, match="d says _delete_=True, but there is nothing"):
         cfg.merge({"d": {"_delete_": True}})
+    assert cfg == {"c": 1, "d": {}}
 
 
 def test_or() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine_config import Config, ConfigKeyError, ConfigTypeError
+from engine_config import Config, ConfigKeyError, ConfigTypeError, ConfigWarning
 from tests.config.files import write
 
 BASE = """
@@ -61,8 +61,6 @@ def test_lists_are_replaced_whole(tmp_path: Path) -> None:
         ("pipeline = {0: dict(a=1)}", r"c\.py:2: cannot merge pipeline="),
         ("nothing = dict(a=1)", r"c\.py:2: cannot merge nothing=.*NoneType"),
         ("model = dict(depth=dict(a=1))", r"c\.py:2: cannot merge model\.depth="),
-        ("other = dict(_delete_=True)", r"c\.py:2: other says _delete_=True, but there is"),
-        ("model = dict(x=dict(_delete_=True))", r"c\.py:2: model\.x says _delete_=True"),
     ],
 )
 def test_what_does_not_merge(tmp_path: Path, text: str, message: str) -> None:
@@ -70,10 +68,26 @@ def test_what_does_not_merge(tmp_path: Path, text: str, message: str) -> None:
         over_base(tmp_path, text)
 
 
-def test_delete_without_a_base_tells_its_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "message", "value"),
+    [
+        ("other = dict(_delete_=True, a=1)", r"c\.py:2: other says _delete_=True, but there is", "other"),
+        ("model = dict(x=dict(_delete_=True, a=1))", r"c\.py:2: model\.x says _delete_=True", "model.x"),
+        ("a = dict(\n  b=dict(_delete_=True, a=1))", r"c\.py:3: a\.b says _delete_, but no base", "a.b"),
+    ],
+)  # fmt: skip
+def test_delete_of_what_no_base_has(tmp_path: Path, text: str, message: str, value: str) -> None:
+    # published configurations say it, and MMEngine reads them
+    with pytest.warns(ConfigWarning, match=message) as caught:
+        cfg = over_base(tmp_path, text)
+    assert len(caught) == 1
+    assert eval(f"cfg.{value}", {"cfg": cfg}) == {"a": 1}
+
+
+def test_delete_without_a_base(tmp_path: Path) -> None:
     file = write(tmp_path, {"c.py": "a = dict(\n  b=dict(_delete_=True, c=1))\n"})
-    with pytest.raises(ConfigTypeError, match=r"c\.py:2: a\.b says _delete_, but no base"):
-        Config.fromfile(file)
+    with pytest.warns(ConfigWarning, match=r"c\.py:2: a\.b says _delete_, but no base"):
+        assert Config.fromfile(file).to_dict() == {"a": {"b": {"c": 1}}}
 
 
 def test_neither_side_is_changed(tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ def test_lmdb(tmp_path: Path) -> None:
     args = {"backend": "lmdb", "db_path": str(path)}
     assert fileio.get("a/1", backend_args=args) == b"one"
     assert fileio.get_text("a/1", backend_args=args) == "one"
-    assert LmdbBackend(path).get_text("a/1", None) == "one"
+    backend = fileio.get_file_backend(backend_args=args, enable_singleton=True)
+    assert backend.get_text("a/1", None) == backend.get_text("a/1") == "one"
     assert fileio.exists("a/1", backend_args=args)
     assert not fileio.exists("a/2", backend_args=args)
     assert not fileio.isdir("a", backend_args=args)

@@ -19,6 +19,7 @@ from engine_config.errors import (
     ConfigSubstitutionError,
     ConfigSyntaxError,
     ConfigTypeError,
+    ConfigWarning,
 )
 from engine_config.late import late_names as _late_names
 from engine_config.lazy_objects import LazyAttr, LazyObject
@@ -56,6 +57,7 @@ __all__ = [
     "ConfigSubstitutionError",
     "ConfigSyntaxError",
     "ConfigTypeError",
+    "ConfigWarning",
     "DictAction",
     "LazyAttr",
     "LazyObject",

@@ -100,9 +100,16 @@ def _listed(path: str, what: str, key: str, kind: type[T]) -> list[T]:
     raise ConfigTypeError(f"{what} is a mapping with a list {key}, got {got}", Origin(path, 1))
 
 
-def add_scope(values: dict[Any, Any], scope: str) -> None:
-    """Let the dictionaries of another package's config be built in that package's registries."""
-    for value in values.values():
-        for item in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(item, dict):
-                item.setdefault("_scope_", scope)
+def add_scope(values: Any, scope: str) -> None:
+    """Let the components of another package's config be built in that package's registries.
+
+    The scope goes to the outermost dictionaries that name a type, wherever they lie; what is within
+    them is built in the same scope.
+    """
+    if isinstance(values, dict):
+        if "type" in values:
+            values.setdefault("_scope_", scope)
+            return
+        values = list(dict.values(values))
+    for item in values if isinstance(values, list | tuple) else ():
+        add_scope(item, scope)

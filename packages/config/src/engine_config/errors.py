@@ -87,3 +87,7 @@ class ConfigSecurityError(ConfigError):
 
 class ConfigLimitError(ConfigSecurityError):
     """A config that is read as data is too large, too deep or takes too many steps."""
+
+
+class ConfigWarning(UserWarning):
+    """A config says something that does nothing; a check counts it as a fault."""

@@ -90,6 +90,9 @@ class Importer:
                     at,
                 )
             return self._base(name, level, at)
+        if level and (package := _package_of(self._file, level)) and "*" not in (fromlist or ()):
+            # as Python means it there, and like any other import not done yet
+            name, level = f"{package}.{name}" if name else package, 0
         if level:
             raise ConfigStyleError(
                 f"the relative import of {'.' * level}{name} is no base; put it within "
@@ -145,8 +148,23 @@ class Importer:
         )
 
 
-def comes_from(value: Any, module: str, name: str) -> bool:
+def _package_of(file: str, level: int) -> str:
+    """Return the package that a relative import in a file begins from; empty outside of any."""
+    folder = os.path.dirname(file)
+    for _ in range(level - 1):
+        folder = os.path.dirname(folder)
+    names: list[str] = []
+    while os.path.isfile(os.path.join(folder, "__init__.py")):
+        folder, name = os.path.split(folder)
+        names.insert(0, name)
+    return ".".join(names)
+
+
+def comes_from(value: Any, module: str, name: str, relative: bool) -> bool:
     """Whether a value is what an import of a module, or of a name of it, has bound."""
+    if relative:
+        lazy = type(value) is LazyObject and value.imported == name
+        return lazy and f".{value.module}".endswith(f".{module}" if module else "")
     if type(value) is LazyObject and name and value.module == module and value.imported == name:
         return True
     dotted = f"{module}.{name}" if name else module

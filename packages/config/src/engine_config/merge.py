@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
 from engine_config.dotted_keys import is_index
-from engine_config.errors import ConfigKeyError, ConfigTypeError
+from engine_config.errors import ConfigKeyError, ConfigTypeError, ConfigWarning
 from engine_config.marks import distrust
 
 TYPE_CHECKING = False
@@ -64,7 +66,7 @@ def merge(
         delete = dict.get(value, DELETE_KEY)
         if delete is not None:
             if delete and key not in merged:
-                raise _nothing_to_delete((*path, key), locate)
+                _warn_of_nothing((*path, key), locate)
             value = without_delete(value)
         if key in merged and not delete:
             below = dict.__getitem__(merged, key)
@@ -122,12 +124,17 @@ def _over(value: Any, below: Any, path: Path, locate: Locate) -> ConfigTypeError
     )
 
 
-def _nothing_to_delete(path: Path, locate: Locate) -> ConfigTypeError:
-    return ConfigTypeError(
+def _warn_of_nothing(path: Path, locate: Locate) -> None:
+    warn(
         f"{dotted(path)} says {DELETE_KEY}=True, but there is nothing to delete: no base has "
         f"{dotted(path)}; leave it out, or correct the key",
         locate((*path, DELETE_KEY)) or locate(path),
     )
+
+
+def warn(message: str, place: Origin | None) -> None:
+    """Warn of what a config says to no effect, at the place where it says so."""
+    warnings.warn(f"{place}: {message}" if place else message, ConfigWarning, stacklevel=2)
 
 
 def without_delete(value: dict[Any, Any]) -> dict[Any, Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from engine_config.config_dict import ATOMS, ConfigDict, hook, raw_items, shallow
 from engine_config.dotted_keys import is_index
-from engine_config.errors import ConfigLimitError, ConfigTypeError
+from engine_config.errors import ConfigLimitError
 from engine_config.marks import Mark, distrust, mark_of, set_mark
-from engine_config.merge import DELETE_KEY, dotted
+from engine_config.merge import DELETE_KEY, dotted, warn
 from engine_config.origins import Origin
 
 TYPE_CHECKING = False
@@ -46,8 +46,6 @@ def build(values: dict[Any, Any], record: Record) -> ConfigDict:
 
     Raises
     ------
-    ConfigTypeError
-        A ``_delete_`` is left where there was nothing to delete.
     ConfigLimitError
         The values are nested too deep.
     """
@@ -72,7 +70,7 @@ def _build(value: Any, record: Record, path: Path, own: bool) -> Any:
             if type(item) not in ATOMS:
                 dict.__setitem__(node, key, _build(item, record, (*path, key), own))
         if DELETE_KEY in node and dict.pop(node, DELETE_KEY):
-            raise _needless_delete(record, path)
+            _warn_of_delete(record, path)
         return node
     if type(value) is list or type(value) is tuple:
         return type(value)(
@@ -84,11 +82,11 @@ def _build(value: Any, record: Record, path: Path, own: bool) -> Any:
     return hook(value)
 
 
-def _needless_delete(record: Record, path: Path) -> ConfigTypeError:
+def _warn_of_delete(record: Record, path: Path) -> None:
     chain = _written(record, (*path, DELETE_KEY))
     lazily = record.source is not None and record.source.kind == "lazy"
     remedy = "say x.merge(…), x.update(…) deletes nothing" if lazily else "correct the key"
-    return ConfigTypeError(
+    warn(
         f"{dotted(path) or 'the config'} says {DELETE_KEY}, but no base has anything there to "
         f"delete; leave it out, or {remedy}",
         chain[-1] if chain else None,

@@ -192,6 +192,15 @@ def lazy_values(scope: dict[str, Any]) -> dict[Any, Any]:
     }
 
 
+def defined_here(scope: dict[str, Any]) -> dict[str, Any]:
+    """Return the functions and classes that a text defines, by name."""
+    return {
+        key: value
+        for key, value in _named(scope)
+        if isinstance(value, _DEFINED) and _is_defined_here(key, value)
+    }
+
+
 def _named(scope: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     for key, value in scope.items():
         if isinstance(key, str) and (key.startswith("__") or key == "_base_"):

@@ -22,7 +22,13 @@ from engine_config.merge import DEPRECATION_KEY, merge
 from engine_config.origins import Origin
 from engine_config.outline import Outline, lazy_outline
 from engine_config.positions import Place, over, python_places
-from engine_config.python_texts import lazy_values, own_values, run, take_bases
+from engine_config.python_texts import (
+    defined_here,
+    lazy_values,
+    own_values,
+    run,
+    take_bases,
+)
 from engine_config.substitution import Substitution, with_base_names
 from engine_config.texts import read_text
 
@@ -42,6 +48,7 @@ class Source:
         self.bases: list[Source] = []
         self.imports: dict[tuple[int, str], Source] = {}
         self.imported: dict[str, Any] = {}
+        self.defined: dict[str, Any] = {}  # functions and classes, which are no values of a config
         self.own: dict[Any, Any] = {}
         self.values: dict[Any, Any] = {}
         self.environment: dict[str, str] = {}
@@ -106,7 +113,7 @@ class Source:
 
     def forget_values(self) -> None:
         """Let go of the values; the texts, which tell the places, stay."""
-        self.own, self.values, self.imported = {}, {}, {}
+        self.own, self.values, self.imported, self.defined = {}, {}, {}, {}
         for source in (*self.bases, *self.imports.values()):
             source.forget_values()
 
@@ -212,7 +219,7 @@ class Reader(NamedTuple):
                 settle(inner.values)
             else:  # what was given before may have been changed
                 inner.values = {key: fresh(value) for key, value in inner.values.items()}
-            return {**inner.imported, **inner.values}
+            return {**inner.defined, **inner.imported, **inner.values}
 
         source.kind = "lazy"
         scope: dict[str, Any] = {
@@ -222,14 +229,19 @@ class Reader(NamedTuple):
         source.executed = run(source.text, source.file, scope)
         for inner in source.imports.values():
             source.imported.update(inner.imported)
-        for bound, module, name, _ in outline.imports:
-            if bound in scope and comes_from(scope[bound], module, name):
+            source.defined.update(inner.defined)
+        for bound, module, name, relative in outline.imports:
+            if bound in scope and comes_from(scope[bound], module, name, relative):
                 source.imported[bound] = scope.pop(bound)
         source.imported.pop("read_base", None)
         for name in source.imported.keys() & scope.keys():
             if scope[name] is source.imported[name]:
                 del scope[name]
         source.own = lazy_values(scope)
+        for name in source.defined.keys() & source.own.keys():
+            if source.own[name] is source.defined[name]:
+                del source.own[name]
+        source.defined.update(defined_here(scope))
 
     def _data(self, source: Source, chain: tuple[str, ...]) -> None:
         holes = self._holes(source)

@@ -138,9 +138,8 @@ def preview(
         for name in names:
             values[name].append(float(optimizer.param_groups[0][name]))
         optimizer.step()  # without gradients it does nothing
-        for schedule in schedules:
-            if not schedule.by_epoch or iteration % epoch_length == 0:
-                schedule.step()
+        for one in schedules:
+            one.step() if not one.by_epoch or iteration % epoch_length == 0 else None
     return Preview(values, epoch_length)
 
 

@@ -12,7 +12,7 @@ from engine_config.cli.modernize import import_types
 from engine_config.config import Config
 from engine_config.data_forms import json_text, listed
 from engine_config.dotted_keys import item_of
-from engine_config.errors import ConfigDumpError, ConfigError, ConfigKeyError
+from engine_config.errors import ConfigDumpError, ConfigError, ConfigKeyError, ConfigWarning
 from engine_config.late import Late
 from engine_config.origins import Origin
 from engine_config.overrides import apply_overrides
@@ -110,13 +110,17 @@ def check(options: argparse.Namespace) -> int:
     count = faults = 0
     for path in _files(options.paths):
         count += 1
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", ConfigWarning)
+            try:
                 Config.fromfile(path, import_custom_modules=False, trusted=not options.untrusted)
-        except ConfigError as error:
-            faults += 1
-            print(error if error.origin else f"{path}: {error}")
+            except ConfigError as error:
+                faults += 1
+                print(error if error.origin else f"{path}: {error}")
+        for one in said:
+            if issubclass(one.category, ConfigWarning):
+                faults += 1
+                print(one.message)
     print(f"{count} files read, {faults} with faults")
     return 1 if faults else 0
 
