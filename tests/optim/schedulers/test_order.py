@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -52,6 +54,22 @@ def test_a_loss_that_makes_no_step_yet_is_no_mistake(counts: int) -> None:
     schedule = ExponentialLR(wrapper, gamma=0.5)
     wrapper.update_params(model(torch.ones(2, 4)).mean() * torch.inf)
     schedule.step()
+
+
+def test_a_step_by_hand() -> None:
+    model = net()
+    wrapper = OptimWrapper(sgd(model))
+    schedule = ExponentialLR(wrapper, gamma=0.5)
+    model(torch.ones(2, 4)).mean().backward()
+    wrapper.step()
+    schedule.step()
+
+
+def test_a_copy_is_no_mistake() -> None:
+    schedule = ExponentialLR(sgd(net()), gamma=0.5)
+    for again in (pickle.loads(pickle.dumps(schedule)), copy.deepcopy(schedule)):
+        again.step()
+        assert again.get_last_value() == [0.025]
 
 
 def test_a_resumed_schedule() -> None:

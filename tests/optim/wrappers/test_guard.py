@@ -161,3 +161,15 @@ def test_sparse_gradients(guard: str | None, clip: dict[str, Any] | None) -> Non
             wrapper.update_params(loss)
         ends.append(weights(model))
     torch.testing.assert_close(*ends)
+
+
+@pytest.mark.parametrize("clip", [{"type": "value", "clip_value": 0.1}, {"max_norm": 0.5}])
+def test_sparse_gradients_alone(clip: dict[str, Any]) -> None:
+    ends = []
+    for sparse in (True, False):
+        torch.manual_seed(0)
+        model = torch.nn.Embedding(6, 3, sparse=sparse)
+        wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.05), clip_grad=clip)
+        wrapper.update_params(model(torch.tensor([1, 4, 1])).square().sum())
+        ends.append(weights(model))
+    torch.testing.assert_close(*ends)

@@ -66,10 +66,12 @@ from engine_dist.seeding import (
     set_random_seed,
     set_rng_state,
 )
+from engine_dist.watch import LostRankError, naming_lost_ranks
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "LostRankError",
     "__version__",
     "all_gather",
     "all_gather_object",
@@ -113,6 +115,7 @@ __all__ = [
     "is_npu_available",
     "is_npu_support_full_precision",
     "master_only",
+    "naming_lost_ranks",
     "set_random_seed",
     "set_rng_state",
     "sync_random_seed",

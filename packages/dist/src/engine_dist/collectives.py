@@ -14,6 +14,7 @@ from torch.distributed import ProcessGroup
 
 from engine_dist.data_device import cast_data_device, get_comm_device, get_data_device
 from engine_dist.ranks import get_rank, get_world_size, is_distributed
+from engine_dist.watch import noted
 
 ReduceOp = Literal["sum", "mean", "product", "min", "max", "band", "bor", "bxor"]
 
@@ -37,6 +38,7 @@ def _operation(op: str) -> torch_dist.ReduceOp.RedOpType:
     return _OPERATIONS[name]
 
 
+@noted
 def all_reduce(data: Tensor, op: ReduceOp = "sum", group: ProcessGroup | None = None) -> None:
     """Reduce a tensor over the group, in place; all ranks end with the same values.
 
@@ -57,6 +59,7 @@ def all_reduce(data: Tensor, op: ReduceOp = "sum", group: ProcessGroup | None = 
         data.copy_(sent)
 
 
+@noted
 def all_gather(data: Tensor, group: ProcessGroup | None = None) -> list[Tensor]:
     """Return every rank's tensor, in rank order; all have the same shape and type."""
     world_size = get_world_size(group)
@@ -68,6 +71,7 @@ def all_gather(data: Tensor, group: ProcessGroup | None = None) -> list[Tensor]:
     return cast_data_device(gathered, get_data_device(data))
 
 
+@noted
 def gather(data: Tensor, dst: int = 0, group: ProcessGroup | None = None) -> list[Tensor]:
     """Return every rank's tensor on rank ``dst``, in rank order, and an empty list elsewhere."""
     world_size = get_world_size(group)
@@ -80,6 +84,7 @@ def gather(data: Tensor, dst: int = 0, group: ProcessGroup | None = None) -> lis
     return cast_data_device(gathered, get_data_device(data)) if gathered else []
 
 
+@noted
 def broadcast(data: Tensor, src: int = 0, group: ProcessGroup | None = None) -> None:
     """Give every rank the tensor of rank ``src``, in place."""
     if get_world_size(group) == 1:
@@ -90,6 +95,7 @@ def broadcast(data: Tensor, src: int = 0, group: ProcessGroup | None = None) -> 
         data.copy_(sent)
 
 
+@noted
 def sync_random_seed(group: ProcessGroup | None = None) -> int:
     """Return one random seed, the same on every rank, in [0, 2³¹)."""
     # of the system's own entropy: the seeded generators must not be advanced by asking
@@ -98,6 +104,7 @@ def sync_random_seed(group: ProcessGroup | None = None) -> int:
     return int(seed)
 
 
+@noted
 def all_reduce_dict(
     data: dict[str, Tensor], op: ReduceOp = "sum", group: ProcessGroup | None = None
 ) -> None:
@@ -108,6 +115,7 @@ def all_reduce_dict(
         _reduce_flat([data[key] for key in sorted(data)], op, group)
 
 
+@noted
 def all_reduce_params(
     params: Sequence[Tensor] | Generator[Tensor, None, None],
     coalesce: bool = True,

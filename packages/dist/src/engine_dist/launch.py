@@ -15,6 +15,7 @@ import torch.distributed as torch_dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from engine_dist import watch
 from engine_dist.devices import current_accelerator
 from engine_dist.environment import Place, by_mpi, by_slurm, by_torchrun
 from engine_dist.ranks import _forget_local_group, is_distributed
@@ -87,6 +88,8 @@ def init_dist(
     if timeout is not None and not isinstance(timeout, timedelta):
         kwargs["timeout"] = timedelta(seconds=timeout)
     launchers[launcher](_backend_here(backend), init_backend, **kwargs)
+    if is_distributed():
+        watch.start()
 
 
 def _backend_here(backend: str) -> str:
@@ -191,6 +194,7 @@ _STARTERS: dict[str, Callable[..., None]] = {
 def shut_down() -> None:
     """Leave the default process group, if there is one."""
     _forget_local_group()
+    watch.stop()
     if is_distributed():
         if _HOLDS_THE_LOCK:
             time.sleep(0.2)

@@ -10,8 +10,10 @@ from torch.distributed import ProcessGroup
 from engine_dist.collectives import global_rank
 from engine_dist.data_device import get_comm_device
 from engine_dist.ranks import get_rank, get_world_size
+from engine_dist.watch import noted
 
 
+@noted
 def broadcast_object_list(
     data: list[Any], src: int = 0, group: ProcessGroup | None = None
 ) -> None:
@@ -26,6 +28,7 @@ def broadcast_object_list(
         )
 
 
+@noted
 def all_gather_object(data: Any, group: ProcessGroup | None = None) -> list[Any]:
     """Return every rank's object, in rank order."""
     world_size = get_world_size(group)
@@ -36,6 +39,7 @@ def all_gather_object(data: Any, group: ProcessGroup | None = None) -> list[Any]
     return gathered
 
 
+@noted
 def gather_object(data: Any, dst: int = 0, group: ProcessGroup | None = None) -> list[Any] | None:
     """Return every rank's object on rank ``dst``, in rank order, and None elsewhere."""
     world_size = get_world_size(group)

@@ -11,6 +11,7 @@ import torch.distributed as torch_dist
 from torch.distributed import ProcessGroup
 
 from engine_dist.environment import read_count
+from engine_dist.watch import noted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,6 +77,7 @@ def master_only(func: Callable[P, R]) -> Callable[P, R | None]:
     return wrapper
 
 
+@noted
 def barrier(group: ProcessGroup | None = None) -> None:
     """Wait until every process of the group is here; nothing without a process group."""
     if is_distributed():

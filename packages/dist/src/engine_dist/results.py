@@ -15,6 +15,7 @@ from engine_dist.data_device import get_comm_device
 from engine_dist.framing import as_tensor, pack, unpack
 from engine_dist.ranks import get_backend, get_dist_info
 from engine_dist.shared_folder import collect_in_folder
+from engine_dist.watch import noted
 
 __all__ = ["collect_results", "collect_results_cpu", "collect_results_gpu"]
 
@@ -26,6 +27,7 @@ _FIRST_ITEMS = 16
 _cpu_groups: dict[ProcessGroup, ProcessGroup] = {}
 
 
+@noted
 def collect_results(
     results: list[Any], size: int, device: str = "cpu", tmpdir: str | None = None
 ) -> list[Any] | None:

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from engine_config import Config
-from engine_dist import get_rank, get_world_size
+from engine_dist import get_rank, get_world_size, naming_lost_ranks
 from engine_dist.strategies import Strategy
 from engine_runner import builders, checkpoint
 from engine_runner.hook_list import HookList
@@ -247,7 +247,8 @@ class BaseRunner:
         self.call_hook("before_run")
         self.load_or_resume()
         self.optim_wrapper.initialize_count_status(self.model, loop.iter, loop.max_iters)
-        model: nn.Module = loop.run()
+        with naming_lost_ranks("training"):
+            model: nn.Module = loop.run()
         self.optim_wrapper.settle()
         self.optim_wrapper.eval()
         self.call_hook("after_run")
@@ -261,9 +262,8 @@ class BaseRunner:
         RuntimeError
             If the runner was given nothing to train with.
         """
-        loop = self.train_loop
+        loop, _ = self.train_loop, self.val_loop
         self._prepare(training=True)
-        _ = self.val_loop
         return loop
 
     def val(self) -> dict[str, float]:
@@ -296,7 +296,8 @@ class BaseRunner:
         self.call_hook("before_run")
         if not self._loaded:
             self.load_or_resume()
-        metrics: dict[str, float] = loop.run()
+        with naming_lost_ranks("evaluation"):
+            metrics: dict[str, float] = loop.run()
         self.call_hook("after_run")
         return metrics
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import add, itemgetter
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -40,21 +40,33 @@ def check_range(begin: int, end: int) -> None:
         )
 
 
-def _watch(optimizer: Any) -> Callable[[], bool]:
-    """Return what tells whether an optimizer has made a step, or has seen a loss, from now on."""
-    if hasattr(optimizer, "inner_count"):  # a wrapper: a loss may wait for others, or overflow
-        before = optimizer.inner_count
-        return lambda: bool(optimizer.inner_count > before)
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        return lambda: True
-    stepped: list[bool] = []
-    handle = optimizer.register_step_post_hook(lambda *_: stepped.append(True))
+class _StepWatch:
+    """Tells whether an optimizer has made a step, or has seen a loss, since this was made."""
 
-    def has_stepped() -> bool:
-        handle.remove()  # it is asked once
-        return bool(stepped)
+    def __init__(self, optimizer: Any) -> None:
+        self._wrapper = optimizer if hasattr(optimizer, "inner_count") else None
+        self._count = 0 if self._wrapper is None else optimizer.inner_count
+        self._stepped = False
+        self._handle: Any = None
+        inner = getattr(optimizer, "optimizer", optimizer)
+        if isinstance(inner, torch.optim.Optimizer):
+            self._handle = inner.register_step_post_hook(self._note)
 
-    return has_stepped
+    def _note(self, *_: Any) -> None:
+        self._stepped = True
+
+    def __call__(self) -> bool:
+        """Tell it, and watch no longer; of what cannot be watched nothing is said."""
+        if self._handle is None:
+            return True
+        self._handle.remove()
+        # a wrapper's loss may wait for others, and its step overflow
+        return self._stepped or (
+            self._wrapper is not None and self._wrapper.inner_count > self._count
+        )
+
+    def __reduce__(self) -> tuple[type[_StepWatch], tuple[None]]:
+        return _StepWatch, (None,)  # a copy elsewhere sees other steps
 
 
 class _ParamScheduler:
@@ -112,7 +124,7 @@ class _ParamScheduler:
         self._global_step = -1 if last_step == -1 else begin + last_step
         self.verbose = verbose
         self._last_value: list[float] = [_number(group[param_name]) for group in groups]
-        self._stepped = _watch(optimizer)
+        self._stepped = _StepWatch(optimizer)
         self._initial_step()
 
     def _initial_step(self) -> None:

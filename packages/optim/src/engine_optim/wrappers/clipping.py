@@ -54,7 +54,8 @@ class Clip:
         if self.kind == "value":
             for bucket in _by_mesh(params).values():
                 plain = [param for param in bucket if not _is_sparse(param)]
-                clip_grad_value_(plain, **self.kwargs)
+                if plain:
+                    clip_grad_value_(plain, **self.kwargs)
                 for param in bucket:
                     if _is_sparse(param):
                         value = self.kwargs["clip_value"]
@@ -80,7 +81,8 @@ def clip_by_norm(
     norm = global_norm(params, norm_type, error_if_nonfinite, foreach)
     for bucket in _by_mesh(params).values():
         plain = [param for param in bucket if not _is_sparse(param)]
-        clip_grads_with_norm_(plain, max_norm, norm, foreach)
+        if plain:
+            clip_grads_with_norm_(plain, max_norm, norm, foreach)
         for param in bucket:
             if _is_sparse(param):  # as torch scales the others
                 numbers_of(param).mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))

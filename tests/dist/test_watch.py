@@ -1,0 +1,105 @@
+"""A rank that dies or hangs in a job is named by the others, with the call that they were in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.dist.test_launch import free_port
+
+SCRIPT = """
+import os, signal, sys, time
+import torch
+import engine_dist as dist
+from engine_dist.launch import shut_down
+from engine_dist.watch import naming_lost_ranks
+
+how, timeout = sys.argv[1], float(sys.argv[2])
+dist.init_dist("pytorch", backend="gloo", timeout=timeout)
+rank = dist.get_rank()
+model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
+dist.barrier()
+time.sleep(3)  # a sign of life says it
+print("ready", flush=True)
+try:
+    if rank == 1 and how != "backward":
+        if how == "late":
+            time.sleep(60)
+        os.kill(os.getpid(), signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+    if how == "backward":
+        with naming_lost_ranks("training"):
+            for _ in range(3):
+                model(torch.ones(1, 2)).sum().backward()
+            if rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            for _ in range(100):
+                model(torch.ones(1, 2)).sum().backward()
+                time.sleep(0.05)
+    dist.all_reduce(torch.ones(2))
+    print("no error", flush=True)
+except RuntimeError as error:
+    print(type(error).__name__, getattr(error, "ranks", ()), error, flush=True)
+    os._exit(1)
+"""
+
+
+def job(folder: Path, how: str, timeout: float) -> list[str]:
+    """Run three ranks of which rank 1 is lost; return what the others said."""
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    port = free_port()
+    ranks = []
+    for rank in range(3):
+        environment = {
+            **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "3",
+            "LOCAL_WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+            "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        ranks.append(
+            subprocess.Popen(
+                [sys.executable, str(script), how, str(timeout)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=environment,
+            )
+        )
+    try:
+        return [ranks[i].communicate(timeout=200)[0].removeprefix("ready\n") for i in (0, 2)]
+    finally:
+        for process in ranks:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("how", "timeout", "message"),
+    [
+        ("killed", 60, "rank 1 is dead or stopped, last seen at call 1 (barrier, done)"),
+        ("stopped", 5, "rank 1 is dead or stopped, last seen at call 1 (barrier, done)"),
+        pytest.param(
+            "late",
+            5,
+            "rank 1 lives and has come no further than call 1 (barrier, done)",
+            marks=pytest.mark.slow,
+        ),
+        ("backward", 60, "training (call 1 of this rank's collectives) failed on rank"),
+    ],
+)
+def test_who_is_lost_is_said(tmp_path: Path, how: str, timeout: float, message: str) -> None:
+    started = time.monotonic()
+    said = job(tmp_path, how, timeout)
+    assert time.monotonic() - started < 190
+    for text in said:
+        assert text.startswith("LostRankError (1,) "), said
+        assert message in text
+    if how != "backward":
+        assert all(
+            "all_reduce (call 2 of this rank's collectives) failed" in text for text in said
+        )
