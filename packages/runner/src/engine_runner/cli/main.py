@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from engine_config import ConfigError
+from engine_dist.launch import shut_down
 from engine_registry import RegistryError
 from engine_runner import __version__
 from engine_runner.cli import check, import_checkpoint, test, train
+from engine_runner.cli.interrupts import Interrupted
 from engine_runner.cli.mistakes import UserMistake, text_of
 
 __all__ = ["main"]
@@ -41,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return the exit status: 0, or 2 for a mistake in what was given."""
+    """Run one verb; return the exit status: 0, 2 for a mistake, or a signal's as shells have it."""
     # as `python -m` does: modules beside the user's own scripts can be named in configs
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -53,4 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"engine: error: {text_of(error)}", file=sys.stderr)
         return 2
+    except Interrupted as error:
+        print(f"engine: {error}", file=sys.stderr)
+        return error.status
+    finally:
+        shut_down()  # a process group that stands at the end of the interpreter may abort it
     return 0

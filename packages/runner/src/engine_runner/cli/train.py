@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 
 from engine_config import ConfigError
+from engine_dist import LostRankError
 from engine_dist.checkpoint import CheckpointError
 from engine_optim import OptimError
 from engine_registry import RegistryError
+from engine_runner.cli.interrupts import saying_how_to_go_on
 from engine_runner.cli.mistakes import as_mistakes, setting_up
 from engine_runner.cli.options import add_config_options, add_run_options, read_config
 from engine_runner.runner import Runner
@@ -43,5 +45,7 @@ def run(options: argparse.Namespace) -> None:
     with setting_up(ConfigError, RegistryError):
         runner = Runner.from_cfg(cfg)
         runner.set_up_training()
-    with as_mistakes(CheckpointError, OptimError):
+    command = f"engine train {options.config} --work-dir {runner.work_dir} --resume"
+    told = as_mistakes(CheckpointError, OptimError, LostRankError)
+    with told, saying_how_to_go_on(runner, command):
         runner.train()
