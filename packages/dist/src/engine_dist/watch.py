@@ -183,7 +183,8 @@ def _raise_if_lost(error: RuntimeError, what: str) -> None:
         return
     message, ranks = _missing(watch, what)
     if ranks:
-        raise LostRankError(message, ranks) from error
+        reason = " ".join(str(error).split())[:200]
+        raise LostRankError(f"{message} ({reason})", ranks) from error
 
 
 def _is_of_the_network(error: RuntimeError) -> bool:
