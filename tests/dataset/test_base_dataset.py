@@ -355,3 +355,14 @@ def test_pickled_whole() -> None:
     for serialize in (True, False):
         dataset = pickle.loads(pickle.dumps(Numbers(serialize_data=serialize, pipeline=[dict])))
         assert numbers(dataset) == list(range(5))
+
+
+def test_a_table_without_paths(tmp_path: Path) -> None:
+    # nobody gave a folder for them: the default, which is empty, is for entries that have paths
+    (tmp_path / "train.csv").write_text("x,label\n1,0\n2,1\n")
+    for more in ({}, {"data_prefix": {"img_path": ""}}, {"data_root": str(tmp_path)}):
+        file = "train.csv" if "data_root" in more else str(tmp_path / "train.csv")
+        dataset = BaseDataset(file, **more)
+        assert [dataset[i]["x"] for i in range(2)] == [1, 2]
+    with pytest.raises(KeyError, match="data_prefix has 'img_path', which the entry"):
+        BaseDataset(str(tmp_path / "train.csv"), data_prefix={"img_path": "images"})

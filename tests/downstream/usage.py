@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from engine_config import Config
-from engine_evaluator import BaseMetric
+from engine_evaluator import BaseMetric, ReducibleMetric
 from engine_registry import DATASETS, METRICS, MODELS, Registry, build_as
 from engine_runner import Runner
 from engine_runner.model import BaseModel
@@ -48,6 +48,19 @@ class Line(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         x = torch.tensor([index / 64])
         return {"inputs": x, "data_samples": 3 * x}
+
+
+class SummedError(ReducibleMetric):
+    """A metric of tensors alone."""
+
+    def zeros(self) -> dict[str, Tensor]:
+        return {"error": torch.zeros(())}
+
+    def update(self, batch: Any) -> None:
+        self.add("error", torch.ones(()))
+
+    def compute(self) -> dict[str, Any]:
+        return {"error": float(self.state["error"])}
 
 
 @MODELS.register_module()

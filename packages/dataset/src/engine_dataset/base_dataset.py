@@ -95,6 +95,8 @@ class BaseDataset(Dataset[Any]):
                 f"{data_prefix!r}"
             )
         self.data_prefix: dict[str, Any] = dict(copy.copy(data_prefix or {}))
+        # an entry need not have a path that nobody gave a folder for
+        self._without_folder = {key for key, prefix in self.data_prefix.items() if prefix == ""}
         self.filter_cfg = copy.deepcopy(filter_cfg)
         self._indices = indices
         self.serialize_data = serialize_data
@@ -187,6 +189,8 @@ class BaseDataset(Dataset[Any]):
             )
         for key, prefix in self.data_prefix.items():
             if key not in raw_data_info:
+                if key in self._without_folder:
+                    continue
                 raise KeyError(
                     f"data_prefix has {key!r}, which {self._named(raw_data_info)} has not"
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -65,7 +66,7 @@ class ReducibleMetric(BaseMetric):
         self.seen = 0
 
     @abstractmethod
-    def zeros(self) -> State:
+    def zeros(self) -> Mapping[str, Part]:
         """Return the state before the first sample, of the same shapes on every rank."""
 
     @abstractmethod
@@ -82,7 +83,7 @@ class ReducibleMetric(BaseMetric):
         if self._state is None:
             # An inference tensor could not be changed in place outside of inference mode.
             with torch.inference_mode(False):
-                self._state = self.zeros()
+                self._state = dict(self.zeros())
         return self._state
 
     def add(self, name: str, value: Tensor | float) -> None:
