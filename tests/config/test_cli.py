@@ -56,7 +56,7 @@ def test_get(configs: Path, capsys: Capture) -> None:
         assert run("get", configs / "c.py", key) == 0
         assert json.loads(capsys.readouterr().out) == value
     assert run("get", configs / "c.py", "model.dept") == 2
-    assert "no 'dept' among ['depth', 'type']" in capsys.readouterr().err
+    assert "no 'dept'; did you mean 'depth'?" in capsys.readouterr().err
     lazy = write(configs, {"l.py": "from absent_library import A\na = dict(type=A)"})
     assert run("get", lazy, "a") == 0
     assert json.loads(capsys.readouterr().out) == {"type": "absent_library.A"}

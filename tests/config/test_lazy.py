@@ -209,9 +209,7 @@ def test_a_lazy_config_over_data_is_refused(tmp_path: Path) -> None:
         Config.fromfile(write(tmp_path, {"c.py": text}))
     write(tmp_path, {"gone.py": "a = 1"})
     text = text.replace("*", "b")
-    with pytest.raises(
-        ConfigKeyError, match=r"c\.py:3: the base \.gone has no 'b'; it has \['a'\]"
-    ):
+    with pytest.raises(ConfigKeyError, match=r"c\.py:3: the base \.gone has no 'b'; it has 'a'"):
         Config.fromfile(write(tmp_path, {"c.py": text}))
 
 

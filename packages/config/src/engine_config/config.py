@@ -7,7 +7,7 @@ import os
 
 from engine_config.config_dict import ConfigDict, caller, mark_new
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
-from engine_config.dotted_keys import item_of, known_keys
+from engine_config.dotted_keys import item_of, missing_part
 from engine_config.errors import ConfigDumpError, ConfigFormatError, ConfigKeyError
 from engine_config.late import Late
 from engine_config.marks import Record, is_trusted
@@ -221,7 +221,7 @@ class Config(ConfigMapping):
         except KeyError as error:
             part, node = error.args
             raise ConfigKeyError(
-                f"the config has no {key!r}: no {part!r} among {known_keys(node)}"
+                f"the config has no {key!r}: {missing_part(part, node)}"
             ) from None
         return chain_of(self._cfg_dict, path)
 

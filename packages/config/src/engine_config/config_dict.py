@@ -18,6 +18,7 @@ from engine_config.marks import (
     set_mark,
 )
 from engine_config.merge import DELETE_KEY, merge
+from engine_config.near_names import MissingAttributeError, MissingKeyError
 from engine_config.origins import Origin
 
 TYPE_CHECKING = False
@@ -71,9 +72,7 @@ class ConfigDict(Marked):
         try:
             value = _get(self, name)
         except KeyError:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}"
-            ) from None
+            raise MissingAttributeError(name, self) from None
         return value.build() if isinstance(value, _LAZY) else value
 
     def __getitem__(self, key: Any) -> Any:
@@ -81,7 +80,7 @@ class ConfigDict(Marked):
         return value.build() if isinstance(value, _LAZY) else value
 
     def __missing__(self, name: Any) -> Any:
-        raise KeyError(name)
+        raise MissingKeyError(name, self)
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return the value of a key, built if it is lazy, or the default."""

@@ -13,6 +13,7 @@ from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
 from engine_config.marks import Record
 from engine_config.merge import DELETE_KEY
+from engine_config.near_names import hint
 from engine_config.origins import Origin
 from engine_config.override_values import parse_value
 from engine_config.provenance import note_appended, note_change, note_removal
@@ -349,9 +350,5 @@ def _one_edit(one: str, other: str) -> bool:
 
 
 def _refused(item: str, why: str, node: Any, part: str) -> ConfigOverrideError:
-    import difflib
-
-    names = [str(key) for key in node] if isinstance(node, dict) else []
-    near = difflib.get_close_matches(part, names, 3)
-    hint = f"; nearest keys: {', '.join(near)}" if near else ""
-    return ConfigOverrideError(f"cannot apply {item!r}: {why}{hint}")
+    near = hint(part, node) if isinstance(node, dict) else ""
+    return ConfigOverrideError(f"cannot apply {item!r}: {why}{near}")
