@@ -47,7 +47,7 @@ def _yaml(values: Any) -> str:
         return text
     import yaml
 
-    class Dumper(yaml.SafeDumper):
+    class Dumper(yaml_codec.config_kind(yaml.SafeDumper)):  # type: ignore[misc]  # made
         """Writes what looks like a hole within quotes, where it can be escaped."""
 
     def quoted(dumper: Any, value: str) -> Any:

@@ -46,7 +46,7 @@ def near_files(path: str) -> str:
 
 
 class _Missing(Exception):
-    """A name that a dictionary lacks.  Made often and read seldom: the text waits until asked for."""
+    """A name that a dictionary lacks.  Made often, read seldom: the text waits until asked for."""
 
     what = "{name!r}"
 
