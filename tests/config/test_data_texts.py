@@ -101,4 +101,4 @@ def test_what_is_merged_in_may_be_overridden() -> None:
     text = "x: &x {a: 1}\nz: &z {b: 1}\ny:\n  <<: *x\n  <<: *z\n  a: 3\n1: 2\n'1': 3\n"
     cfg = Config.fromstring(text, ".yaml")
     assert cfg.y == {"a": 3, "b": 1}
-    assert cfg[1] != cfg["1"]
+    assert cfg._cfg_dict[1] != cfg["1"]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import copy
 import os
 
-from engine_config.config_dict import ConfigDict, caller, mark_new
+from engine_config.config_dict import ConfigDict, caller, mark_new, too_deep
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
 from engine_config.dotted_keys import item_of, missing_part
-from engine_config.errors import ConfigDumpError, ConfigFormatError, ConfigKeyError
+from engine_config.errors import (
+    ConfigDumpError,
+    ConfigFormatError,
+    ConfigKeyError,
+    ConfigLimitError,
+)
 from engine_config.late import Late
 from engine_config.marks import Record, is_trusted
 from engine_config.merge import merge, nested
@@ -284,7 +289,7 @@ class Config(ConfigMapping):
         """
         try:
             return data_forms.data_text(self.to_dict(), kind)
-        except RecursionError:
+        except (RecursionError, ConfigLimitError):
             raise ConfigDumpError(f"the config is nested too deep to be {kind}") from None
 
     def merge_from_dict(self, options: dict[str, Any], allow_list_keys: bool = True) -> None:
@@ -315,6 +320,12 @@ class Config(ConfigMapping):
             options = options.changed_since()
         if not hasattr(options, "items"):
             raise TypeError(f"options is a dictionary of dotted keys, got {options!r}")
+        try:
+            self._merge(options, allow_list_keys)
+        except RecursionError:
+            raise too_deep() from None
+
+    def _merge(self, options: dict[str, Any], allow_list_keys: bool) -> None:
         tree, paths = nested(options)
         refuse_reserved(tree, None)
         changes = ConfigDict(tree)  # so that the values put in are ConfigDicts, too

@@ -24,6 +24,8 @@ def data_text(values: dict[Any, Any], kind: str) -> str:
             return json_text(listed(values), indent=2).replace("{{", "{\\u007b")
         if kind == "yaml":
             return _yaml(listed(values))
+    except RecursionError:
+        raise
     except Exception as error:  # each format has errors of its own
         raise ConfigDumpError(f"cannot be written as {kind}: {error}") from error
     raise ConfigDumpError(

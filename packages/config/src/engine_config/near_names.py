@@ -45,7 +45,7 @@ def near_files(path: str) -> str:
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
-class _Missing(Exception):
+class _MissingError(Exception):
     """A name that a dictionary lacks.  Made often, read seldom: the text waits until asked for."""
 
     what = "{name!r}"
@@ -63,11 +63,11 @@ class _Missing(Exception):
         return type(self), (str(self),)
 
 
-class MissingKeyError(_Missing, KeyError):
+class MissingKeyError(_MissingError, KeyError):
     """A dictionary of a config has no such key."""
 
 
-class MissingAttributeError(_Missing, AttributeError):
+class MissingAttributeError(_MissingError, AttributeError):
     """A dictionary of a config has no such attribute."""
 
     what = "{kind!r} object has no attribute {name!r}"

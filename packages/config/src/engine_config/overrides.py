@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from engine_config.config_dict import ConfigDict, deep_copy, hook, mark_new
+from engine_config.config_dict import ConfigDict, hook, mark_new
 from engine_config.dotted_keys import is_index, item_of
 from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
@@ -158,7 +159,7 @@ def apply_to(
     root: ConfigDict, overrides: list[str], allow_list_keys: bool = True
 ) -> tuple[ConfigDict, list[tuple[Path, Origin]]]:
     """Return a copy with overrides applied, and which values were set, by which override."""
-    changed: ConfigDict = deep_copy(root, {})
+    changed = copy.deepcopy(root)
     changes: list[tuple[Path, Origin]] = []
     for item in sorted(overrides, key=_is_kept):  # what is emptied is so before it is filled
         origin = Origin(f"--cfg-options {item}", 0)

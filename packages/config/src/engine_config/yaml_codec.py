@@ -91,7 +91,7 @@ def config_kind(safe: Any) -> Any:
     ``1e-3`` is a number, and ``1:30`` (once of base 60) is none.  What is written must be quoted
     where either version would read a number.
     """
-    kind = type(safe.__name__, (safe,), {})
+    kind: Any = type(safe.__name__, (safe,), {})
     dropped = () if hasattr(safe, "represent") else ("int", "float", "value")
     kind.yaml_implicit_resolvers = {
         first: [pair for pair in pairs if pair[0].removeprefix(_TAG) not in dropped]
