@@ -16,7 +16,7 @@ from engine_config.errors import (
 )
 from engine_config.late import Late
 from engine_config.marks import Record, is_trusted
-from engine_config.merge import merge, nested
+from engine_config.merge import dotted, merge, nested
 from engine_config.provenance import build, chain_of, note_change
 
 TYPE_CHECKING = False
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         sources,
         text_diff,
     )
+    from engine_config.merge import Path
     from engine_config.origins import Origin
     from engine_config.sources import Source
 else:
@@ -254,7 +255,7 @@ class Config(ConfigMapping):
     @property
     def pretty_text(self) -> str:
         """The config as Python source that reads back as the same config."""
-        return pretty.render(self._cfg_dict)
+        return pretty.render(self._cfg_dict, self._place_of)
 
     def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
         """Write the config in the format of the file's ending, whole or not at all.
@@ -279,6 +280,9 @@ class Config(ConfigMapping):
         atomic.write_whole(file, text.encode())
         return None
 
+    def _place_of(self, path: Path) -> Origin | None:
+        return next(reversed(chain_of(self._cfg_dict, path)), None)
+
     def as_text(self, kind: str) -> str:
         """Return the config as ``json`` or ``yaml``: tuples as lists, classes as dotted names.
 
@@ -289,6 +293,12 @@ class Config(ConfigMapping):
         """
         try:
             return data_forms.data_text(self.to_dict(), kind)
+        except data_forms.NoFormError as error:
+            key = dotted(error.path)
+            raise ConfigDumpError(
+                f"{key or 'the config'} cannot be written as {kind}: {error}",
+                self._place_of(error.path),
+            ) from error
         except (RecursionError, ConfigLimitError):
             raise ConfigDumpError(f"the config is nested too deep to be {kind}") from None
 

@@ -236,13 +236,18 @@ def _same(one: _Lazy, other: object) -> bool:
     if isinstance(other, _Lazy):
         return one.dotpath == other.dotpath
     if not isinstance(other, type | FunctionType | BuiltinFunctionType | ModuleType):
-        home = type(other).__module__.partition(".")[0]  # of what a module holds: torch.float32
+        home = module_of(type(other)).partition(".")[0]  # of what a module holds: torch.float32
         if home == "builtins" or home != one.dotpath.partition(".")[0]:
             return False
     try:
         return bool(one.build() is other)
     except ConfigImportError:
         return False
+
+
+def module_of(value: object) -> str:
+    """Return the module that a class or a function says it is of; a few say none."""
+    return getattr(value, "__module__", None) or ""
 
 
 def stands_at(value: object, module: str | None, name: str) -> bool:
