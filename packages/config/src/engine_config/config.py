@@ -9,14 +9,12 @@ from engine_config.config_dict import ConfigDict, caller, mark_new, too_deep
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
 from engine_config.dotted_keys import item_of, missing_part
 from engine_config.errors import (
-    ConfigDumpError,
     ConfigFormatError,
     ConfigKeyError,
-    ConfigLimitError,
 )
 from engine_config.late import Late
 from engine_config.marks import Record, is_trusted
-from engine_config.merge import dotted, merge, nested
+from engine_config.merge import merge, nested
 from engine_config.provenance import build, chain_of, note_change
 
 TYPE_CHECKING = False
@@ -291,16 +289,7 @@ class Config(ConfigMapping):
         ConfigDumpError
             A value has no form in the format.
         """
-        try:
-            return data_forms.data_text(self.to_dict(), kind)
-        except data_forms.NoFormError as error:
-            key = dotted(error.path)
-            raise ConfigDumpError(
-                f"{key or 'the config'} cannot be written as {kind}: {error}",
-                self._place_of(error.path),
-            ) from error
-        except (RecursionError, ConfigLimitError):
-            raise ConfigDumpError(f"the config is nested too deep to be {kind}") from None
+        return data_forms.data_text(self._cfg_dict, kind, self._place_of)
 
     def merge_from_dict(self, options: dict[str, Any], allow_list_keys: bool = True) -> None:
         """Merge values in by dotted keys.

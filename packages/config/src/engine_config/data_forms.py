@@ -9,11 +9,13 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from engine_config import json_codec, yaml_codec
-from engine_config.errors import ConfigDumpError
+from engine_config.errors import ConfigDumpError, ConfigLimitError
 from engine_config.lazy_objects import LazyAttr, LazyObject, module_of, stands_at
+from engine_config.merge import dotted, nowhere
 
 if TYPE_CHECKING:
-    from engine_config.merge import Path
+    from engine_config.config_dict import ConfigDict
+    from engine_config.merge import Locate, Path
 
 
 class NoFormError(TypeError):
@@ -24,26 +26,35 @@ class NoFormError(TypeError):
         self.path = path
 
 
-def data_text(values: dict[Any, Any], kind: str) -> str:
-    """Return plain values as ``json`` or ``yaml``.
+def data_text(values: ConfigDict, kind: str, locate: Locate = nowhere) -> str:
+    """Return a config's values as ``json`` or ``yaml``; ``locate`` tells where one was set.
 
     Raises
     ------
-    NoFormError
-        A value has no form in the format.
     ConfigDumpError
-        The format is ``toml``.
+        A value has no form in the format, or the format is ``toml``.
     """
     try:
-        if kind == "json":
-            # What looks like a hole must not be filled when the text is read.
-            return json_text(listed(values), indent=2).replace("{{", "{\\u007b")
-        if kind == "yaml":
-            return _yaml(listed(values, more=(bytes, date)))
-    except (NoFormError, RecursionError):
-        raise  # who has the config knows where the value was set
+        return _texts(kind)(values.to_dict())
+    except NoFormError as error:
+        key = dotted(error.path) or "the config"
+        message = f"{key} cannot be written as {kind}: {error}"
+        raise ConfigDumpError(message, locate(error.path)) from error
+    except (RecursionError, ConfigLimitError):
+        raise ConfigDumpError(f"the config is nested too deep to be {kind}") from None
+    except ConfigDumpError:
+        raise
     except Exception as error:  # each format has errors of its own
         raise ConfigDumpError(f"cannot be written as {kind}: {error}") from error
+
+
+def _texts(kind: str) -> Callable[[Any], str]:
+    """Return what writes plain values in a format."""
+    if kind == "json":
+        # What looks like a hole must not be filled when the text is read.
+        return lambda values: json_text(listed(values), indent=2).replace("{{", "{\\u007b")
+    if kind == "yaml":
+        return lambda values: _yaml(listed(values, more=(bytes, date)))
     raise ConfigDumpError(
         f"cannot be written as {kind}: it is read, not written; write JSON or YAML"
     )

@@ -29,7 +29,11 @@ else:
 
 
 def _read(path: str, options: argparse.Namespace) -> Config:
-    cfg = Config.fromfile(path, import_custom_modules=False, trusted=not options.untrusted)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ConfigWarning)
+        cfg = Config.fromfile(path, import_custom_modules=False, trusted=not options.untrusted)
+    for one in said:
+        print(f"engine-config: warning: {one.message}", file=sys.stderr)
     apply_overrides(cfg, getattr(options, "cfg_options", []))
     return cfg
 
