@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_get(configs: Path, capsys: Capture) -> None:
         assert run("get", configs / "c.py", key) == 0
         assert json.loads(capsys.readouterr().out) == value
     assert run("get", configs / "c.py", "model.dept") == 2
-    assert "no 'dept' among ['depth', 'type']" in capsys.readouterr().err
+    assert "no 'dept'; did you mean 'depth'?" in capsys.readouterr().err
     lazy = write(configs, {"l.py": "from absent_library import A\na = dict(type=A)"})
     assert run("get", lazy, "a") == 0
     assert json.loads(capsys.readouterr().out) == {"type": "absent_library.A"}
@@ -173,7 +174,10 @@ def test_check_of_what_is_not_there_and_of_what_is_not_data(
         (["print", "c.py", "--cfg-options", "lr.x=1"], "holds no keys"),
         (["convert", "c.py", "new.txt"], "no config by its ending '.txt'"),
         (["convert", "c.py", "new.toml"], "cannot be written as toml"),
-        (["convert", "c.py", "c.py/new.py"], "engine-config: error: [Errno"),
+        (
+            ["convert", "c.py", "c.py/new.py"],
+            "engine-config: error: c.py/new.py cannot be written: there is no folder c.py",
+        ),
         (["get", "c.py", "t.x"], "no 'x' among 2 items"),
         (["get", "c.py", "t.²"], "no '²' among 2 items"),
         (["get", "k.py", "k"], "k cannot be written as JSON: the key (1, 2) is"),
@@ -286,3 +290,46 @@ def test_check_counts_what_does_nothing(configs: Path, capsys: Capture) -> None:
     said, count = capsys.readouterr().out.splitlines()
     assert said.startswith(f"{file}:2: b says _delete_=True, but there is nothing to delete")
     assert count == "1 files read, 1 with faults"
+
+
+@pytest.mark.parametrize("target", ["n.yaml", "n.json", "n.py", "-"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("dict(k=[1, lambda x: x])", r"m\.k\.1 .*function"),
+        ("dict(k=own)", r"m\.k .*function own"),
+        ("dict(k=type('Own', (), {}))", r"m\.k .*Own"),
+        ("dict(k='x'.upper)", r"m\.k .*method upper"),
+        ("dict(k=re.compile('a'))", r"m\.k .*re\.compile"),
+    ],
+)
+def test_convert_refuses_what_would_not_read_back(
+    tmp_path: Path, target: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f"import re\ndef own(): pass\nm = {value}\n"
+    path = str(write(tmp_path, {"c.py": text}))
+    new = tmp_path / target
+    assert main(["convert", path, "-" if target == "-" else str(new)]) == 2
+    out, err = capsys.readouterr()
+    assert re.match(rf"engine-config: error: .*c\.py:3: {said}", err), err
+    assert out == ""
+    assert not new.exists()
+
+
+def test_convert_writes_what_modules_give_by_name(tmp_path: Path) -> None:
+    text = "import collections, math\nm = [collections.OrderedDict, math.sqrt, print]\n"
+    write(tmp_path, {"c.py": text})
+    assert main(["convert", str(tmp_path / "c.py"), str(tmp_path / "n.yaml")]) == 0
+    assert Config.fromfile(tmp_path / "n.yaml").m == [
+        "collections.OrderedDict",
+        "math.sqrt",
+        "builtins.print",
+    ]
+
+
+def test_convert_makes_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(write(tmp_path, {"c.py": "a = 1\n"}))
+    for target, said in ((tmp_path / "no/n.py", "there is no folder"), (tmp_path, "is a folder")):
+        assert main(["convert", path, str(target)]) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()

@@ -26,6 +26,7 @@ from engine_config import (
     ConfigKeyError,
     ConfigSecurityError,
     ConfigStyleError,
+    ConfigTypeError,
     LazyAttr,
     LazyObject,
     read_base,
@@ -209,9 +210,7 @@ def test_a_lazy_config_over_data_is_refused(tmp_path: Path) -> None:
         Config.fromfile(write(tmp_path, {"c.py": text}))
     write(tmp_path, {"gone.py": "a = 1"})
     text = text.replace("*", "b")
-    with pytest.raises(
-        ConfigKeyError, match=r"c\.py:3: the base \.gone has no 'b'; it has \['a'\]"
-    ):
+    with pytest.raises(ConfigKeyError, match=r"c\.py:3: the base \.gone has no 'b'; it has 'a'"):
         Config.fromfile(write(tmp_path, {"c.py": text}))
 
 
@@ -376,3 +375,31 @@ def test_a_relative_import_within_a_package_is_lazy(tmp_path: Path) -> None:
     inside = {"zoo/sub/__init__.py": "from ..nets import Net\nm = dict(type=Net)\n"}
     cfg = Config.fromfile(write(tmp_path, inside), lazy_import=True)
     assert cfg.to_dict() == {"m": {"type": "zoo.nets.Net"}}
+
+
+@pytest.mark.parametrize(
+    ("expression", "does"),
+    [
+        ("Data.METAINFO['classes']", "Data.METAINFO is indexed"),
+        ("len(Data.classes)", "Data.classes is gone through"),
+        ("[*Data.classes]", "Data.classes is gone through"),
+        ("'cat' in Data.classes", "Data.classes is gone through"),
+        ("[name for name in Data]", "Data is gone through"),
+        ("Data.lr * 2", "Data.lr is counted with"),
+        ("2 * Data.lr", "Data.lr is counted with"),
+        ("-Data.lr", "Data.lr is counted with"),
+        ("int(Data.lr)", "Data.lr is counted with"),
+        ("Data | {}", "Data is counted with"),
+        ("max(1, Data.lr)", "Data.lr is compared"),
+    ],
+)
+def test_what_only_the_thing_itself_could_do(tmp_path: Path, expression: str, does: str) -> None:
+    path = write(tmp_path, {"c.py": f"from my.data import Data\nx = {expression}\n"})
+    message = rf"c\.py:2: my\.data\.{does} while .* lazily at .*c\.py:1 and exists only once built"
+    with pytest.raises(ConfigTypeError, match=message):
+        Config.fromfile(path)
+
+
+def test_what_is_lazy_is_true_and_shows_in_texts(tmp_path: Path) -> None:
+    path = write(tmp_path, {"c.py": "from my.data import Data\nx = bool(Data)\ny = f'{Data}'\n"})
+    assert Config.fromfile(path).to_dict() == {"x": True, "y": "Data"}

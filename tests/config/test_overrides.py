@@ -94,7 +94,7 @@ def test_delete() -> None:
     [
         ("lr", "KEY=VALUE"),
         ("=1", "KEY=VALUE"),
-        ("~lrr", "no 'lrr' to delete; nearest keys: lr"),
+        ("~lrr", "no 'lrr' to delete; did you mean 'lr'?"),
         ("lr.x=1", "holds no keys"),
         ("steps.7=1", "list of 2 items has no item 7"),
         ("lr+=1", "appends to a list"),

@@ -109,7 +109,7 @@ def test_columns(tmp_path: Path) -> None:
 
 
 def test_keys_that_are_not_there(cfg: Config) -> None:
-    with pytest.raises(ConfigKeyError, match=r"no 'model\.head\.x': no 'x' among \['classes'"):
+    with pytest.raises(ConfigKeyError, match=r"no 'model\.head\.x': no 'x'; it has 'classes'"):
         cfg.provenance("model.head.x")
     with pytest.raises(ConfigKeyError, match="no '7' among 2 items"):
         cfg.provenance("steps.7")
@@ -324,7 +324,7 @@ def test_keys_that_are_no_words(tmp_path: Path) -> None:
     assert found == {"a.b": ["4"], "a.b.c.d": ["6"], "None": ["7"], "2.5": ["8"], "True": ["9"]}
     del cfg["keys"]["a"]
     assert lines(cfg, "keys.a.b") == ["2"]
-    with pytest.raises(ConfigKeyError, match=r"no 'a' among \['2\.5', 'None', 'True', 'a\.b'\]"):
+    with pytest.raises(ConfigKeyError, match=r"no 'a'; it has '2\.5', 'None', 'True', 'a\.b'"):
         cfg.provenance("keys.a.x")
 
 

@@ -230,7 +230,7 @@ def test_in_the_base_statement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ("hole", "message"),
     [
         ("{{ $NOT_SET }}", "the environment variable NOT_SET is not set.* write {{\\$NOT_SET:def"),
-        ("{{ _base_.a.gone }}", "the bases have no 'gone' there; known are "),
+        ("{{ _base_.a.gone }}", "the bases have no 'gone' there; it has "),
         ("{{ _base_.l.9 }}", "the bases have no '9' there"),
     ],
 )

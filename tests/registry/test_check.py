@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_config import Config, ConfigDict, LazyObject
+from engine_config import Config, ConfigDict, ConfigLimitError, LazyObject
 from engine_registry import ConfigCheckError, Registry, check, find_faults
 from engine_registry.annotations import fits
 from engine_registry.suggestions import nearest
@@ -313,3 +313,16 @@ def test_a_value_fits_its_own_type(value: Any) -> None:
 )
 def test_fits(value: Any, hint: Any, wanted: bool) -> None:
     assert fits(value, hint) is wanted
+
+
+def test_a_config_without_end_is_refused() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    endless: dict[str, Any] = {}
+    endless["a"] = endless
+    for cfg in (deep, endless):
+        with pytest.raises(
+            ConfigLimitError, match="nested too deep to be checked, or holds itself"
+        ):
+            check(cfg)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from engine_config.data_texts import parse_yaml
 from engine_config.errors import ConfigFileNotFoundError, ConfigInheritanceError, ConfigTypeError
+from engine_config.near_names import near_files
 from engine_config.origins import Origin
 from engine_config.texts import read_text
 
@@ -36,7 +37,8 @@ def locate_base(name: Any, file: str, at: Origin) -> tuple[str, str | None]:
     path = os.path.join(os.path.dirname(file), name)
     if not os.path.isfile(path):
         raise ConfigFileNotFoundError(
-            f"the base {name!r} of {file} is not there: there is no file {path}", at
+            f"the base {name!r} of {file} is not there: there is no file {path}{near_files(path)}",
+            at,
         )
     return path, None
 

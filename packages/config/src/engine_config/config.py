@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import os
 
-from engine_config.config_dict import ConfigDict, caller, mark_new
+from engine_config.config_dict import ConfigDict, caller, mark_new, too_deep
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
-from engine_config.dotted_keys import item_of, known_keys
-from engine_config.errors import ConfigDumpError, ConfigFormatError, ConfigKeyError
+from engine_config.dotted_keys import item_of, missing_part
+from engine_config.errors import (
+    ConfigFormatError,
+    ConfigKeyError,
+)
 from engine_config.late import Late
 from engine_config.marks import Record, is_trusted
 from engine_config.merge import merge, nested
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
         sources,
         text_diff,
     )
+    from engine_config.merge import Path
     from engine_config.origins import Origin
     from engine_config.sources import Source
 else:
@@ -221,7 +225,7 @@ class Config(ConfigMapping):
         except KeyError as error:
             part, node = error.args
             raise ConfigKeyError(
-                f"the config has no {key!r}: no {part!r} among {known_keys(node)}"
+                f"the config has no {key!r}: {missing_part(part, node)}"
             ) from None
         return chain_of(self._cfg_dict, path)
 
@@ -249,7 +253,7 @@ class Config(ConfigMapping):
     @property
     def pretty_text(self) -> str:
         """The config as Python source that reads back as the same config."""
-        return pretty.render(self._cfg_dict)
+        return pretty.render(self._cfg_dict, self._place_of)
 
     def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
         """Write the config in the format of the file's ending, whole or not at all.
@@ -274,6 +278,9 @@ class Config(ConfigMapping):
         atomic.write_whole(file, text.encode())
         return None
 
+    def _place_of(self, path: Path) -> Origin | None:
+        return next(reversed(chain_of(self._cfg_dict, path)), None)
+
     def as_text(self, kind: str) -> str:
         """Return the config as ``json`` or ``yaml``: tuples as lists, classes as dotted names.
 
@@ -282,10 +289,7 @@ class Config(ConfigMapping):
         ConfigDumpError
             A value has no form in the format.
         """
-        try:
-            return data_forms.data_text(self.to_dict(), kind)
-        except RecursionError:
-            raise ConfigDumpError(f"the config is nested too deep to be {kind}") from None
+        return data_forms.data_text(self._cfg_dict, kind, self._place_of)
 
     def merge_from_dict(self, options: dict[str, Any], allow_list_keys: bool = True) -> None:
         """Merge values in by dotted keys.
@@ -315,6 +319,12 @@ class Config(ConfigMapping):
             options = options.changed_since()
         if not hasattr(options, "items"):
             raise TypeError(f"options is a dictionary of dotted keys, got {options!r}")
+        try:
+            self._merge(options, allow_list_keys)
+        except RecursionError:
+            raise too_deep() from None
+
+    def _merge(self, options: dict[str, Any], allow_list_keys: bool) -> None:
         tree, paths = nested(options)
         refuse_reserved(tree, None)
         changes = ConfigDict(tree)  # so that the values put in are ConfigDicts, too

@@ -6,6 +6,7 @@ import copy
 import sys
 from types import ModuleType
 
+from engine_config.errors import ConfigLimitError
 from engine_config.lazy_objects import LazyAttr, LazyObject, of_module
 from engine_config.marks import (
     Mark,
@@ -17,7 +18,8 @@ from engine_config.marks import (
     mark_of,
     set_mark,
 )
-from engine_config.merge import DELETE_KEY, merge
+from engine_config.merge import DELETE_KEY, delete_of, merge
+from engine_config.near_names import MissingAttributeError, MissingKeyError
 from engine_config.origins import Origin
 
 TYPE_CHECKING = False
@@ -56,14 +58,10 @@ class ConfigDict(Marked):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         set_mark(self, None)
-        for arg in args:
-            if arg:
-                for key, value in _items(arg) if isinstance(arg, dict) else _pairs(arg):
-                    _set(self, key, value if type(value) in ATOMS else hook(value))
-                if type(arg) is not dict:
-                    inherit_mark(arg, self)
-        for key, value in kwargs.items():
-            _set(self, key, hook(value))
+        try:
+            _fill(self, args, kwargs)
+        except RecursionError:
+            raise too_deep() from None
 
     # ------------------------------------------------------------------ reading
 
@@ -71,9 +69,7 @@ class ConfigDict(Marked):
         try:
             value = _get(self, name)
         except KeyError:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}"
-            ) from None
+            raise MissingAttributeError(name, self) from None
         return value.build() if isinstance(value, _LAZY) else value
 
     def __getitem__(self, key: Any) -> Any:
@@ -81,7 +77,7 @@ class ConfigDict(Marked):
         return value.build() if isinstance(value, _LAZY) else value
 
     def __missing__(self, name: Any) -> Any:
-        raise KeyError(name)
+        raise MissingKeyError(name, self)
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return the value of a key, built if it is lazy, or the default."""
@@ -153,8 +149,9 @@ class ConfigDict(Marked):
         """
         distrust(self, other)
         new = ConfigDict(other)  # so that the values put in are ConfigDicts, too
-        if dict.pop(new, DELETE_KEY, False):
+        if delete_of(new, ()):
             self.clear()
+        dict.pop(new, DELETE_KEY, None)
         merged = merge(new, self, replace=True)
         for key in new:
             _set(self, key, _get(merged, key))
@@ -173,7 +170,10 @@ class ConfigDict(Marked):
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ConfigDict:
-        other: ConfigDict = deep_copy(self, memo)
+        try:
+            other: ConfigDict = deep_copy(self, memo)
+        except RecursionError:
+            raise too_deep() from None
         return other
 
     def __or__(self, other: Any) -> Any:
@@ -208,7 +208,29 @@ class ConfigDict(Marked):
 
         They do not know any more where they came from, nor whether that is trusted.
         """
-        return {key: _plain(value) for key, value in _items(self)}
+        try:
+            return {key: _plain(value) for key, value in _items(self)}
+        except RecursionError:
+            raise too_deep() from None
+
+
+def _fill(node: ConfigDict, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Put what a ConfigDict is made of into it."""
+    for arg in args:
+        if arg:
+            for key, value in _items(arg) if isinstance(arg, dict) else _pairs(arg):
+                _set(node, key, value if type(value) in ATOMS else hook(value))
+            if type(arg) is not dict:
+                inherit_mark(arg, node)
+    for key, value in kwargs.items():
+        _set(node, key, hook(value))
+
+
+def too_deep() -> ConfigLimitError:
+    """Return what to raise where values go on without end, or nearly so."""
+    return ConfigLimitError(
+        "the values are nested too deep, or hold themselves; make them flatter"
+    )
 
 
 # addict keeps these on the instance; on the class they cost nothing to make an instance.
@@ -221,7 +243,10 @@ def _note(node: ConfigDict, key: Any) -> None:
     mark = mark_of(node)
     if mark is not None:
         set_mark(node, mark.with_change((key,), caller()))
-        mark_new(_get(node, key), Record(), (*mark.path, key))
+        try:
+            mark_new(_get(node, key), Record(), (*mark.path, key))
+        except RecursionError:  # ``cfg.a.b = cfg.a``
+            raise too_deep() from None
 
 
 def mark_new(value: Any, record: Record, path: Path = ()) -> None:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from types import BuiltinFunctionType, FunctionType
-from typing import Any
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any
 
 from engine_config import json_codec, yaml_codec
-from engine_config.errors import ConfigDumpError
-from engine_config.lazy_objects import LazyAttr, LazyObject
+from engine_config.errors import ConfigDumpError, ConfigLimitError
+from engine_config.lazy_objects import LazyAttr, LazyObject, module_of, stands_at
+from engine_config.merge import dotted, nowhere
+
+if TYPE_CHECKING:
+    from engine_config.config_dict import ConfigDict
+    from engine_config.merge import Locate, Path
 
 
-def data_text(values: dict[Any, Any], kind: str) -> str:
-    """Return plain values as ``json`` or ``yaml``.
+class NoFormError(TypeError):
+    """A value has no form in JSON and YAML."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def data_text(values: ConfigDict, kind: str, locate: Locate = nowhere) -> str:
+    """Return a config's values as ``json`` or ``yaml``; ``locate`` tells where one was set.
 
     Raises
     ------
@@ -19,13 +35,26 @@ def data_text(values: dict[Any, Any], kind: str) -> str:
         A value has no form in the format, or the format is ``toml``.
     """
     try:
-        if kind == "json":
-            # What looks like a hole must not be filled when the text is read.
-            return json_text(listed(values), indent=2).replace("{{", "{\\u007b")
-        if kind == "yaml":
-            return _yaml(listed(values))
+        return _texts(kind)(values.to_dict())
+    except NoFormError as error:
+        key = dotted(error.path) or "the config"
+        message = f"{key} cannot be written as {kind}: {error}"
+        raise ConfigDumpError(message, locate(error.path)) from error
+    except (RecursionError, ConfigLimitError):
+        raise ConfigDumpError(f"the config is nested too deep to be {kind}") from None
+    except ConfigDumpError:
+        raise
     except Exception as error:  # each format has errors of its own
         raise ConfigDumpError(f"cannot be written as {kind}: {error}") from error
+
+
+def _texts(kind: str) -> Callable[[Any], str]:
+    """Return what writes plain values in a format."""
+    if kind == "json":
+        # What looks like a hole must not be filled when the text is read.
+        return lambda values: json_text(listed(values), indent=2).replace("{{", "{\\u007b")
+    if kind == "yaml":
+        return lambda values: _yaml(listed(values, more=(bytes, date)))
     raise ConfigDumpError(
         f"cannot be written as {kind}: it is read, not written; write JSON or YAML"
     )
@@ -47,7 +76,7 @@ def _yaml(values: Any) -> str:
         return text
     import yaml
 
-    class Dumper(yaml.SafeDumper):
+    class Dumper(yaml_codec.config_kind(yaml.SafeDumper)):  # type: ignore[misc]  # made
         """Writes what looks like a hole within quotes, where it can be escaped."""
 
     def quoted(dumper: Any, value: str) -> Any:
@@ -59,25 +88,59 @@ def _yaml(values: Any) -> str:
     return text.replace("{{", "{\\x7b")
 
 
-def listed(value: Any) -> Any:
+def refuse(value: Any, path: Path) -> Any:
+    """Raise for a value that JSON and YAML have nothing for."""
+    what = f"{value!r} of type {type(value).__name__}"
+    if isinstance(value, type | FunctionType | BuiltinFunctionType | MethodType):
+        remedy = "; no module gives it by a name: define it in one, and import it from there"
+    else:
+        remedy = "; write plain values: numbers, texts, lists and dictionaries"
+    raise NoFormError(path, f"it has nothing for {what}{remedy}")
+
+
+def listed(
+    value: Any,
+    path: Path = (),
+    *,
+    more: tuple[type, ...] = (),
+    other: Callable[[Any, Path], Any] = refuse,
+) -> Any:
     """Return a value as JSON and YAML have it: lists alone, classes and functions by name.
+
+    Parameters
+    ----------
+    more
+        Types that stay as they are.
+    other
+        Called with what has no form, and its path.
 
     Raises
     ------
-    TypeError
-        A key is a tuple or a set, which no text of these formats can give back.
+    NoFormError
+        Something has no form, such as a function that no module gives by a name, or a key is
+        a tuple or a set.
     """
+    within: Any = partial(listed, more=more, other=other)
+    if value is None or type(value) in _PLAIN or isinstance(value, more):
+        return value
     if isinstance(value, dict):
         for key in value:
             if isinstance(key, tuple | frozenset):
-                raise TypeError(f"the key {key!r} is a {type(key).__name__}; use a string")
-        return {key: listed(item) for key, item in value.items()}
+                said = f"the key {key!r} is a {type(key).__name__}; use a string"
+                raise NoFormError(path, said)
+        return {key: within(item, (*path, key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [listed(item) for item in value]
+        return [within(item, (*path, i)) for i, item in enumerate(value)]
     if isinstance(value, LazyObject | LazyAttr):  # in a set, or what a program put in
         return value.dotpath
     if isinstance(value, set | frozenset | range) or hasattr(type(value), "tolist"):
-        return listed(json_codec.jsonable(value))
+        return within(json_codec.jsonable(value), path)
     if isinstance(value, type | FunctionType | BuiltinFunctionType):
-        return f"{value.__module__}.{value.__qualname__}"
-    return value
+        if stands_at(value, module_of(value), value.__qualname__):
+            return f"{value.__module__}.{value.__qualname__}"
+    elif isinstance(value, str | int | float):  # a kind of them, such as an IntEnum
+        return next(kind for kind in (str, int, float) if isinstance(value, kind))(value)
+    return other(value, path)
+
+
+_PLAIN = (str, int, float, bool)

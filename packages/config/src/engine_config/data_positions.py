@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from typing import Any
 
-from engine_config import toml_codec
+from engine_config import toml_codec, yaml_codec
 from engine_config.positions import Place, Spot
 
 Places = dict[Any, Place]
@@ -17,7 +17,7 @@ def yaml_places(text: str, file: str) -> Places:
     import yaml
 
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=yaml_codec.config_kind(yaml.SafeLoader))
     except yaml.YAMLError:  # what its holes stand for is YAML, the holes themselves are not
         return {}
     return (_of_node(node, file, 0) or {}) if node is not None else {}
@@ -62,14 +62,16 @@ def _of_merged(node: Any, file: str, depth: int) -> Places:
 def _scalar(node: Any) -> Any:
     if not isinstance(node.value, str):
         return None
-    if node.tag.endswith(":int"):
+    kind = _NUMBERS.get(node.tag.rpartition(":")[2])
+    if kind is not None:
         try:
-            return int(node.value)
+            return kind(node.value)
         except ValueError:
             return node.value
     return node.value
 
 
+_NUMBERS: dict[str, type[float]] = {"int": int, "float": float}
 _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _STRING = re.compile(
     r'(?s)"""(?:\\.|[^\\])*?"""+|\'\'\'.*?\'\'\'+|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\''

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engine_config import toml_codec, yaml_codec
 from engine_config.data_positions import toml_places, yaml_places
-from engine_config.errors import ConfigLimitError, ConfigSyntaxError, ConfigTypeError
-from engine_config.json_positions import json_places
+from engine_config.errors import (
+    ConfigKeyError,
+    ConfigLimitError,
+    ConfigSyntaxError,
+    ConfigTypeError,
+    RepeatedKeyError,
+)
+from engine_config.json_positions import json_places, repeated_key
 from engine_config.late import Late
 from engine_config.origins import Origin
 from engine_config.positions import Place
@@ -29,11 +36,15 @@ def parse_data(text: str, file: str, kind: str) -> dict[Any, Any]:
         It does not parse.
     ConfigLimitError
         It is nested too deep, or its aliases multiply beyond bounds.
+    ConfigKeyError
+        A key is given twice in one mapping.
     ConfigTypeError
         It is no mapping.
     """
     try:
-        values = {"json": _json, "yaml": parse_yaml, "toml": _toml}[kind](text, file)
+        values = {"json": _json, "yaml": _yaml, "toml": _toml}[kind](text, file)
+    except RepeatedKeyError as error:
+        raise ConfigKeyError(str(error), Origin(file, *error.place)) from None
     except RecursionError:
         raise ConfigLimitError("nested too deep", Origin(file, 1)) from None
     if values is None:
@@ -52,9 +63,23 @@ def data_places(text: str, file: str, kind: str) -> dict[Any, Place]:
     return find(without_holes(text), file)
 
 
+class _TwiceError(Exception):
+    pass
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a dictionary of pairs; raise where a key stands twice, as JSON's reader does not."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise _TwiceError
+    return values
+
+
 def _json(text: str, file: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
+    except _TwiceError:
+        raise repeated_key(text) or RepeatedKeyError("", 1, (1, 1)) from None
     except json.JSONDecodeError as error:
         at = Origin(file, error.lineno, error.colno)
         raise ConfigSyntaxError(f"no JSON: {error.msg}; correct the syntax", at) from error
@@ -62,7 +87,11 @@ def _json(text: str, file: str) -> Any:
         raise ConfigSyntaxError(f"no JSON: {error}", Origin(file, 1)) from error
 
 
-def parse_yaml(text: str, file: str) -> Any:
+def _yaml(text: str, file: str) -> Any:
+    return parse_yaml(text, file, yaml_codec.load_config)
+
+
+def parse_yaml(text: str, file: str, load: Callable[[str], Any] = yaml_codec.load) -> Any:
     """Parse a YAML text, whatever it says.
 
     Raises
@@ -73,7 +102,7 @@ def parse_yaml(text: str, file: str) -> Any:
     import yaml
 
     try:
-        return yaml_codec.load(text)
+        return load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = Origin(file, mark.line + 1, mark.column + 1) if mark else Origin(file, 1)
@@ -81,7 +110,9 @@ def parse_yaml(text: str, file: str) -> Any:
         raise ConfigSyntaxError(f"no YAML: {problem}; correct the syntax", at) from error
     except yaml_codec.BombError as error:
         raise ConfigLimitError(error.problem, Origin(file, error.line)) from error
-    except (ValueError, TypeError, AttributeError, LookupError) as error:
+    except RepeatedKeyError:
+        raise
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
         # PyYAML's constructors raise these for values such as a date of month 13.
         raise ConfigSyntaxError(f"no YAML: {error}", Origin(file, 1)) from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from engine_config.near_names import hint
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,10 +72,10 @@ def _beginnings(node: Any, key: str) -> Iterator[tuple[Any, Any, str | None]]:
 _NONE: Any = object()
 
 
-def known_keys(node: Any) -> str:
-    """Say what there is, for a message."""
+def missing_part(part: str, node: Any) -> str:
+    """Say of the part of a dotted key that is not there what there is instead."""
     if isinstance(node, dict):
-        return str(sorted(map(str, node)))
+        return f"no {part!r}{hint(part, node)}"
     if isinstance(node, list | tuple):
-        return f"{len(node)} items"
-    return f"the keys of {type(node).__name__}, which has none"
+        return f"no {part!r} among {len(node)} items"
+    return f"no {part!r} among the keys of {type(node).__name__}, which has none"

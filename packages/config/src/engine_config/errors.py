@@ -91,3 +91,11 @@ class ConfigLimitError(ConfigSecurityError):
 
 class ConfigWarning(UserWarning):
     """A config says something that does nothing; a check counts it as a fault."""
+
+
+class RepeatedKeyError(ValueError):
+    """A data text gives a key twice in one mapping: what a codec says, to be told with the file."""
+
+    def __init__(self, key: str, first: int, place: tuple[int, int]) -> None:
+        super().__init__(f"the key {key!r} is given twice, first in line {first}; remove one")
+        self.place = place

@@ -10,6 +10,7 @@ from typing import Any
 from engine_config.budget import Budget
 from engine_config.config_dict import ConfigDict
 from engine_config.errors import ConfigLimitError, ConfigSecurityError, ConfigSyntaxError
+from engine_config.near_names import MissingAttributeError
 from engine_config.operations import (
     BINARY,
     COMPARE,
@@ -235,7 +236,7 @@ class Expressions:
         if isinstance(holder, ConfigDict) and node.attr in holder and not hidden:
             return holder[node.attr]
         if isinstance(holder, ConfigDict) and not node.attr.startswith("_") and not hidden:
-            raise AttributeError(f"there is no key {node.attr!r}")
+            raise MissingAttributeError(node.attr, holder)
         raise self.refuse(node, f"the attribute {node.attr!r} of a {type(holder).__name__}")
 
     def _call(self, node: ast.Call) -> Any:

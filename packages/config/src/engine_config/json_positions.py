@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
+from engine_config.errors import RepeatedKeyError
 from engine_config.late import Late
 from engine_config.positions import Place
 
@@ -24,12 +25,20 @@ def json_places(text: str, file: str) -> dict[Any, Place]:
     return reader.value(reader.next(), 0) or {}
 
 
+def repeated_key(text: str) -> RepeatedKeyError | None:
+    """Return what to say of the first key of a JSON text that is given twice."""
+    reader = _Json(text, "")
+    reader.value(reader.next(), 0)
+    return reader.twice
+
+
 class _Json:
     """Goes through a text once and notes where keys and items begin."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
         self.tokens = _TOKEN.finditer(text)
+        self.twice: RepeatedKeyError | None = None
         self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def next(self) -> re.Match[str] | None:
@@ -51,7 +60,12 @@ class _Json:
                 self.next()  # the colon
                 value = self.next()
             inner = self.value(value, depth + 1)
-            children[key] = self.place(at, inner)
+            place = self.place(at, inner)
+            if key in children and self.twice is None:
+                _, line, column = place.spots[0]
+                first = children[key].spots[0][1]
+                self.twice = RepeatedKeyError(key, first, (line, column))
+            children[key] = place
             at = self.next()
         return children if depth < _MAX_DEPTH else None
 

@@ -17,6 +17,7 @@ from typing import Any
 from engine_config.base_paths import find_package
 from engine_config.errors import ConfigFileNotFoundError, ConfigKeyError, ConfigStyleError
 from engine_config.lazy_objects import LazyAttr, LazyObject, stands_at
+from engine_config.near_names import hint, near_files
 from engine_config.origins import Origin
 from engine_config.outline import is_own_module
 
@@ -119,7 +120,7 @@ class Importer:
 
         def missing(key: str) -> ConfigKeyError:
             return ConfigKeyError(
-                f"the base {'.' * level}{name} has no {key!r}; it has {sorted(values)}", at
+                f"the base {'.' * level}{name} has no {key!r}{hint(key, values)}", at
             )
 
         return _Names(values, missing)
@@ -144,7 +145,9 @@ class Importer:
             if os.path.isfile(path):
                 return path
         raise ConfigFileNotFoundError(
-            f"the base {'.' * level}{name} is not there: there is no file {stem}.py", at
+            f"the base {'.' * level}{name} is not there: there is no file {stem}.py"
+            f"{near_files(f'{stem}.py')}",
+            at,
         )
 
 

@@ -6,11 +6,12 @@ import importlib
 import sys
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
-from engine_config.errors import ConfigImportError
+from engine_config.errors import ConfigImportError, ConfigTypeError
 from engine_config.origins import Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, TypeVar
 
     L = TypeVar("L", bound="_Lazy")
@@ -45,6 +46,9 @@ class _Lazy:
             f"class in a module, and import it from there"
         )
 
+    def __bool__(self) -> bool:
+        return True  # as a module and a class are; asked for its length, it would be refused
+
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
 
@@ -59,6 +63,33 @@ class _Lazy:
 
     def __copy__(self: L) -> L:
         return self
+
+
+def _refusal(does: str) -> Callable[..., None]:
+    """Return a method that refuses what only the thing itself could do."""
+
+    def refuse(self: _Lazy, *_: object) -> None:
+        raise ConfigTypeError(  # whoever runs the config knows the line
+            f"{self.dotpath} {does} while the config is read, but {_lazily(self.location)}; write "
+            f"the value into the config, or let the code that is built do it"
+        )
+
+    return refuse
+
+
+for _does, _names in (
+    ("is indexed", ("getitem", "setitem", "delitem")),
+    ("is gone through", ("iter", "reversed", "contains", "len")),
+    ("is counted with", ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")),
+    ("is counted with", ("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rpow")),
+    (
+        "is counted with",
+        ("neg", "pos", "abs", "int", "float", "round", "and", "or", "rand", "ror"),
+    ),
+    ("is compared", ("lt", "le", "gt", "ge")),
+):
+    for _name in _names:
+        setattr(_Lazy, f"__{_name}__", _refusal(_does))
 
 
 class LazyObject(_Lazy):
@@ -205,13 +236,18 @@ def _same(one: _Lazy, other: object) -> bool:
     if isinstance(other, _Lazy):
         return one.dotpath == other.dotpath
     if not isinstance(other, type | FunctionType | BuiltinFunctionType | ModuleType):
-        home = type(other).__module__.partition(".")[0]  # of what a module holds: torch.float32
+        home = module_of(type(other)).partition(".")[0]  # of what a module holds: torch.float32
         if home == "builtins" or home != one.dotpath.partition(".")[0]:
             return False
     try:
         return bool(one.build() is other)
     except ConfigImportError:
         return False
+
+
+def module_of(value: object) -> str:
+    """Return the module that a class or a function says it is of; a few say none."""
+    return getattr(value, "__module__", None) or ""
 
 
 def stands_at(value: object, module: str | None, name: str) -> bool:

@@ -63,7 +63,7 @@ def merge(
         if not isinstance(value, dict):
             dict.__setitem__(merged, key, value)
             continue
-        delete = dict.get(value, DELETE_KEY)
+        delete = delete_of(value, (*path, key), locate)
         if delete is not None:
             if delete and key not in merged:
                 _warn_of_nothing((*path, key), locate)
@@ -76,6 +76,26 @@ def merge(
                 raise _over(value, below, (*path, key), locate)
         dict.__setitem__(merged, key, value)
     return merged
+
+
+def delete_of(value: dict[Any, Any], path: Path, locate: Locate = nowhere) -> bool | None:
+    """Return what a dictionary says of ``_delete_``, ``None`` if nothing.
+
+    Raises
+    ------
+    ConfigTypeError
+        It is neither True nor False.
+    """
+    delete: bool | None = dict.get(value, DELETE_KEY)
+    if delete is None and DELETE_KEY not in value:
+        return None
+    if isinstance(delete, int) and delete in (0, 1):
+        return bool(delete)
+    key = dotted((*path, DELETE_KEY))
+    raise ConfigTypeError(
+        f"{key} is True or False, got {delete!r} of type {type(delete).__name__}",
+        locate((*path, DELETE_KEY)) or locate(path),
+    )
 
 
 def _copy(base: dict[Any, Any], new: dict[Any, Any]) -> dict[Any, Any]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from engine_config.config_dict import ConfigDict, deep_copy, hook, mark_new
+from engine_config.config_dict import ConfigDict, hook, mark_new
 from engine_config.dotted_keys import is_index, item_of
 from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
 from engine_config.marks import Record
 from engine_config.merge import DELETE_KEY
+from engine_config.near_names import hint
 from engine_config.origins import Origin
 from engine_config.override_values import parse_value
 from engine_config.provenance import note_appended, note_change, note_removal
@@ -157,7 +159,7 @@ def apply_to(
     root: ConfigDict, overrides: list[str], allow_list_keys: bool = True
 ) -> tuple[ConfigDict, list[tuple[Path, Origin]]]:
     """Return a copy with overrides applied, and which values were set, by which override."""
-    changed: ConfigDict = deep_copy(root, {})
+    changed = copy.deepcopy(root)
     changes: list[tuple[Path, Origin]] = []
     for item in sorted(overrides, key=_is_kept):  # what is emptied is so before it is filled
         origin = Origin(f"--cfg-options {item}", 0)
@@ -349,9 +351,5 @@ def _one_edit(one: str, other: str) -> bool:
 
 
 def _refused(item: str, why: str, node: Any, part: str) -> ConfigOverrideError:
-    import difflib
-
-    names = [str(key) for key in node] if isinstance(node, dict) else []
-    near = difflib.get_close_matches(part, names, 3)
-    hint = f"; nearest keys: {', '.join(near)}" if near else ""
-    return ConfigOverrideError(f"cannot apply {item!r}: {why}{hint}")
+    near = hint(part, node) if isinstance(node, dict) else ""
+    return ConfigOverrideError(f"cannot apply {item!r}: {why}{near}")

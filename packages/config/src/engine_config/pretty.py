@@ -10,14 +10,17 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine_config.config_dict import raw_items
 from engine_config.config_mapping import RESERVED_KEYS
 from engine_config.errors import ConfigDumpError
-from engine_config.lazy_objects import LazyAttr, LazyObject, stands_at
-from engine_config.merge import BASE_KEY, DELETE_KEY, DEPRECATION_KEY, dotted
+from engine_config.lazy_objects import LazyAttr, LazyObject, module_of, stands_at
+from engine_config.merge import BASE_KEY, DELETE_KEY, DEPRECATION_KEY, dotted, nowhere
 from engine_config.outline import is_own_module
+
+if TYPE_CHECKING:
+    from engine_config.merge import Locate
 
 _WIDTH = 99
 _STEP = "    "
@@ -26,10 +29,10 @@ _RESERVED = (BASE_KEY, DELETE_KEY, DEPRECATION_KEY, *RESERVED_KEYS)
 _USED_BUILTINS = frozenset({"dict", "float", "complex", "frozenset", "range", "set", "globals"})
 
 
-def render(values: dict[Any, Any]) -> str:
+def render(values: dict[Any, Any], locate: Locate = nowhere) -> str:
     """Return a config as Python source, its top-level keys in the order of the alphabet.
 
-    Takes time in proportion to the size of the text.
+    Takes time in proportion to the size of the text; ``locate`` tells where a value was set.
 
     Raises
     ------
@@ -41,6 +44,9 @@ def render(values: dict[Any, Any]) -> str:
         lines = [
             printer.assignment(key, value) for key, value in sorted(raw_items(values), key=_order)
         ]
+    except ConfigDumpError as error:
+        error.origin = locate(tuple(printer.path))
+        raise
     except RecursionError:
         raise ConfigDumpError("the config is nested too deep to be printed") from None
     head = "".join(f"{line}\n" for line in sorted(printer.imports))
@@ -181,7 +187,7 @@ class _Printer:
             parts = (value.start, value.stop, value.step)
             return f"{type(value).__name__}({', '.join(self.flat(p, None) or '' for p in parts)})"
         if isinstance(value, type | FunctionType | BuiltinFunctionType):
-            return self.named(value, value.__module__, value.__qualname__)
+            return self.named(value, module_of(value), value.__qualname__)
         if isinstance(value, ModuleType):
             return self.bound(f"import {value.__name__}", value.__name__, "")
         for base, write in _SUBCLASSES:
@@ -223,7 +229,7 @@ class _Printer:
         match = re.match(r"([A-Za-z_]\w*)(?:\.\w+)+$", text)
         if match and _resolved(text) is value:
             return self.bound(f"import {match[1]}", match[1], text[len(match[1]) :])
-        module = type(value).__module__
+        module = module_of(type(value))
         if module in ("datetime", "decimal", "fractions") or module.startswith("pathlib"):
             if text.startswith("datetime."):
                 return self.bound("import datetime", "datetime", text[len("datetime") :])

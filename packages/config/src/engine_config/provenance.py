@@ -10,7 +10,7 @@ from engine_config.config_dict import ATOMS, ConfigDict, hook, raw_items, shallo
 from engine_config.dotted_keys import is_index
 from engine_config.errors import ConfigLimitError
 from engine_config.marks import Mark, distrust, mark_of, set_mark
-from engine_config.merge import DELETE_KEY, dotted, warn
+from engine_config.merge import DELETE_KEY, delete_of, dotted, warn
 from engine_config.origins import Origin
 
 TYPE_CHECKING = False
@@ -54,12 +54,27 @@ def build(values: dict[Any, Any], record: Record) -> ConfigDict:
         own = record.source is not None and record.source.kind == "lazy"
         return _build(values, record, (), own)  # type: ignore[no-any-return]  # of a dict, a ConfigDict
     except RecursionError:
-        file = record.source.file if record.source else "config"
-        raise ConfigLimitError("nested too deep", Origin(file, 1)) from None
+        raise _too_deep(record, ()) from None
+
+
+def _too_deep(record: Record, path: Path) -> ConfigLimitError:
+    known = _last(record, path[:MAX_DEPTH])  # of what is deeper, no places are noted
+    file = record.source.file if record.source else "config"
+    what = f"{dotted(path[:3])}.… is " if path else ""
+    return ConfigLimitError(
+        f"{what}nested too deep, allowed are {MAX_DEPTH} levels; make it flatter",
+        known or Origin(file, 1),
+    )
+
+
+# Far more than a config needs, and little enough that whatever follows a value down ends.
+MAX_DEPTH = 100
 
 
 def _build(value: Any, record: Record, path: Path, own: bool) -> Any:
     """Copy what is nested as marked dictionaries; what the reading made for itself is marked."""
+    if len(path) > MAX_DEPTH:
+        raise _too_deep(record, path)
     if isinstance(value, dict):
         known = own and type(value) is ConfigDict and mark_of(value) is None
         node: Any = value if known else shallow(value)
@@ -69,8 +84,10 @@ def _build(value: Any, record: Record, path: Path, own: bool) -> Any:
         for key, item in raw_items(node):
             if type(item) not in ATOMS:
                 dict.__setitem__(node, key, _build(item, record, (*path, key), own))
-        if DELETE_KEY in node and dict.pop(node, DELETE_KEY):
-            _warn_of_delete(record, path)
+        if DELETE_KEY in node:
+            if delete_of(node, path, lambda at: _last(record, at)):
+                _warn_of_delete(record, path)
+            dict.pop(node, DELETE_KEY)
         return node
     if type(value) is list or type(value) is tuple:
         return type(value)(
@@ -82,14 +99,18 @@ def _build(value: Any, record: Record, path: Path, own: bool) -> Any:
     return hook(value)
 
 
+def _last(record: Record, path: Path) -> Origin | None:
+    places = _written(record, path)
+    return places[-1] if places else None
+
+
 def _warn_of_delete(record: Record, path: Path) -> None:
-    chain = _written(record, (*path, DELETE_KEY))
     lazily = record.source is not None and record.source.kind == "lazy"
     remedy = "say x.merge(…), x.update(…) deletes nothing" if lazily else "correct the key"
     warn(
         f"{dotted(path) or 'the config'} says {DELETE_KEY}, but no base has anything there to "
         f"delete; leave it out, or {remedy}",
-        chain[-1] if chain else None,
+        _last(record, (*path, DELETE_KEY)),
     )
 
 

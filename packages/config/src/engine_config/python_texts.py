@@ -11,7 +11,7 @@ from typing import Any
 
 from engine_config.errors import ConfigError, ConfigExecutionError
 from engine_config.evaluate import evaluate
-from engine_config.lazy_objects import stands_at
+from engine_config.lazy_objects import module_of, stands_at
 from engine_config.origins import Origin
 from engine_config.outline import find_base, has_long_strings, is_base
 from engine_config.parsing import NO_LITERAL, parse
@@ -205,7 +205,7 @@ def _named(scope: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     for key, value in scope.items():
         if isinstance(key, str) and (key.startswith("__") or key == "_base_"):
             continue
-        if type(value).__module__ != "__future__":  # what such an import binds is of Python
+        if module_of(type(value)) != "__future__":  # what such an import binds is of Python
             yield key, value
 
 
@@ -215,4 +215,4 @@ _DEFINED = (FunctionType, type)
 def _is_defined_here(key: Any, value: FunctionType | type) -> bool:
     if isinstance(value, type) and value.__name__ != key:
         return False
-    return not stands_at(value, value.__module__, value.__qualname__)
+    return not stands_at(value, module_of(value), value.__qualname__)

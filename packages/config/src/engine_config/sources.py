@@ -29,6 +29,7 @@ from engine_config.python_texts import (
     run,
     take_bases,
 )
+from engine_config.repeated_keys import warn_of_repeated_keys
 from engine_config.substitution import Substitution, with_base_names
 from engine_config.texts import read_text
 
@@ -198,6 +199,7 @@ class Reader(NamedTuple):
         else:
             source.executed = set()
             scope = evaluate(text, source.file, scope, source.executed)
+        warn_of_repeated_keys(text, source.file)
         if scope.get("_base_") is not given:
             raise ConfigInheritanceError(
                 "_base_ is set within another statement or twice; write one `_base_ = …` that "
@@ -227,6 +229,7 @@ class Reader(NamedTuple):
             "__file__": source.file,
         }
         source.executed = run(source.text, source.file, scope)
+        warn_of_repeated_keys(source.text, source.file)
         for inner in source.imports.values():
             source.imported.update(inner.imported)
             source.defined.update(inner.defined)

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from engine_config.errors import ConfigSubstitutionError
+from engine_config.near_names import hint
 from engine_config.origins import Origin
 from engine_config.parsing import NO_LITERAL, parse
 from engine_config.string_literals import escape, parts_of, without_raw
@@ -249,7 +250,7 @@ class Substitution:
             try:
                 node = node[int(key) if isinstance(node, list | tuple) else key]
             except (KeyError, IndexError, TypeError, ValueError):
-                known = f"; known are {sorted(map(str, node))}" if isinstance(node, dict) else ""
+                known = hint(key, dict.keys(node)) if isinstance(node, dict) else ""
                 raise ConfigSubstitutionError(
                     f"{{{{ {name} }}}}: the bases have no {key!r} there{known}", at
                 ) from None

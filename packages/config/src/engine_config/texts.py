@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine_config.errors import ConfigEncodingError, ConfigFileNotFoundError, ConfigFormatError
+from engine_config.near_names import near_files
 from engine_config.origins import Origin
 
 
@@ -15,7 +16,9 @@ def read_text(path: str, at: Origin | None = None) -> str:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         return text.removeprefix("\ufeff")
     except (FileNotFoundError, NotADirectoryError):
-        raise ConfigFileNotFoundError(f"there is no config file {path}", at) from None
+        raise ConfigFileNotFoundError(
+            f"there is no config file {path}{near_files(path)}", at
+        ) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigEncodingError(

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from engine_config import ConfigLimitError
+
 from .build import as_node
 from .errors import ConfigCheckError
 from .faults import Fault
@@ -93,4 +95,9 @@ def find_faults(
         if isinstance(scope, str):
             stack.enter_context(DefaultScope.overwrite_default_scope(scope))
         faults: Iterator[Fault] = walk(settings, node, (), registry)
-        return list(faults)
+        try:
+            return list(faults)
+        except RecursionError:
+            raise ConfigLimitError(
+                "the config is nested too deep to be checked, or holds itself; make it flatter"
+            ) from None

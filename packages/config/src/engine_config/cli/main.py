@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"engine-config: error: {error}", file=sys.stderr)
         return 2
+    except RecursionError:
+        print("engine-config: error: the configuration is nested too deep", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # of `engine-config print … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

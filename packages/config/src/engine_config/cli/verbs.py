@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -28,7 +29,11 @@ else:
 
 
 def _read(path: str, options: argparse.Namespace) -> Config:
-    cfg = Config.fromfile(path, import_custom_modules=False, trusted=not options.untrusted)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ConfigWarning)
+        cfg = Config.fromfile(path, import_custom_modules=False, trusted=not options.untrusted)
+    for one in said:
+        print(f"engine-config: warning: {one.message}", file=sys.stderr)
     apply_overrides(cfg, getattr(options, "cfg_options", []))
     return cfg
 
@@ -61,7 +66,7 @@ def get(options: argparse.Namespace) -> int:
     cfg.provenance(options.key)  # names the part of the key that is not there
     _, value = item_of(cfg.to_dict(), options.key)  # with what is lazy by name
     try:
-        print(json_text(listed(value), default=repr))
+        print(json_text(listed(value, other=lambda one, _: repr(one))))
     except (TypeError, ValueError) as error:
         raise ConfigDumpError(f"{options.key} cannot be written as JSON: {error}") from error
     return 0
@@ -94,6 +99,8 @@ def diff(options: argparse.Namespace) -> int:
 
 def convert(options: argparse.Namespace) -> int:
     """Write a configuration in another form."""
+    if options.target != "-":
+        _refuse_folder(options.target)
     cfg = _read(options.config, options)
     if options.lazy is not None:
         for name in import_types(cfg, options.lazy):
@@ -103,6 +110,15 @@ def convert(options: argparse.Namespace) -> int:
     else:
         cfg.dump(options.target)
     return 0
+
+
+def _refuse_folder(target: str) -> None:
+    """Raise where a file cannot be written, before anything is read."""
+    folder = os.path.dirname(target)
+    if os.path.isdir(target):
+        raise ConfigDumpError(f"{target} is a folder; name a file in it")
+    if folder and not os.path.isdir(folder):
+        raise ConfigDumpError(f"{target} cannot be written: there is no folder {folder}; make it")
 
 
 def check(options: argparse.Namespace) -> int:
