@@ -119,7 +119,7 @@ def start() -> None:
     except Exception as error:  # the group stands without it
         logger.debug("lost ranks will not be named: %s", error)
         return
-    _progress.calls = 0
+    _progress.calls, _progress.name, _progress.inside = 0, "no call yet", False
     watch.thread = threading.Thread(target=watch.run, name="engine-watch", daemon=True)
     watch.thread.start()
     _watch = watch
