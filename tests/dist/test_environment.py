@@ -39,7 +39,9 @@ def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
         ("pytorch", "LOCAL_RANK", "2", "from 0 to 1 (for LOCAL_WORLD_SIZE is 2)"),
         ("pytorch", "LOCAL_RANK", "1.5", "from 0 to 1 (for LOCAL_WORLD_SIZE is 2)"),
         ("pytorch", "LOCAL_WORLD_SIZE", "8", "from 1 to 4 (for WORLD_SIZE is 4)"),
-        ("pytorch", "MASTER_PORT", "65536", "from 0 to 65535"),
+        ("pytorch", "MASTER_PORT", "65536", "from 1 to 65535"),
+        ("pytorch", "MASTER_PORT", "0", "from 1 to 65535"),
+        ("pytorch", "WORLD_SIZE", "1_0", "at least 1"),
         ("slurm", "SLURM_PROCID", "4", "from 0 to 3 (for SLURM_NTASKS is 4)"),
         ("slurm", "SLURM_NTASKS", "two", "at least 1"),
         ("slurm", "SLURM_LOCALID", "-1", "from 0 to 3 (for SLURM_NTASKS is 4)"),
@@ -78,12 +80,21 @@ def test_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_slurms_tasks_of_a_node(
     monkeypatch: pytest.MonkeyPatch, text: str, node: str | None, size: int | None
 ) -> None:
-    for name, value in GOOD["slurm"].items():
+    for name, value in {**GOOD["slurm"], "SLURM_LOCALID": "0"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SLURM_TASKS_PER_NODE", text)
     if node is not None:
         monkeypatch.setenv("SLURM_NODEID", node)
     assert by_slurm(1).local_size == size
+
+
+def test_a_local_rank_beyond_its_nodes_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**GOOD["slurm"], "SLURM_STEP_TASKS_PER_NODE": "1(x4)"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(
+        ValueError, match=r"SLURM_LOCALID is '1'.*from 0 to 0 \(for this node has 1"
+    ):
+        by_slurm(1)
 
 
 def test_slurms_tasks_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:

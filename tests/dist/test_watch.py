@@ -20,7 +20,7 @@ import engine_dist as dist
 from engine_dist.launch import shut_down
 from engine_dist.watch import naming_lost_ranks
 
-how, timeout = sys.argv[1], float(sys.argv[2])
+how, timeout, lost = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 dist.init_dist("pytorch", backend="gloo", timeout=timeout)
 rank = dist.get_rank()
 model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
@@ -28,7 +28,7 @@ dist.barrier()
 time.sleep(3)  # a sign of life says it
 print("ready", flush=True)
 try:
-    if rank == 1 and how != "backward":
+    if rank == lost and how != "backward":
         if how == "late":
             time.sleep(60)
         os.kill(os.getpid(), signal.SIGKILL if how == "killed" else signal.SIGSTOP)
@@ -36,7 +36,7 @@ try:
         with naming_lost_ranks("training"):
             for _ in range(3):
                 model(torch.ones(1, 2)).sum().backward()
-            if rank == 1:
+            if rank == lost:
                 os.kill(os.getpid(), signal.SIGKILL)
             for _ in range(100):
                 model(torch.ones(1, 2)).sum().backward()
@@ -49,21 +49,21 @@ except RuntimeError as error:
 """
 
 
-def job(folder: Path, how: str, timeout: float) -> list[str]:
-    """Run three ranks of which rank 1 is lost; return what the others said."""
+def job(folder: Path, how: str, timeout: float, size: int = 3, lost: int = 1) -> list[str]:
+    """Run ranks of which one is lost; return what the others said."""
     script = folder / "script.py"
     script.write_text(SCRIPT)
     port = free_port()
     ranks = []
-    for rank in range(3):
+    for rank in range(size):
         environment = {
-            **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "3",
-            "LOCAL_WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+            **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size),
+            "LOCAL_WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
             "OMP_NUM_THREADS": "1",
         }  # fmt: skip
         ranks.append(
             subprocess.Popen(
-                [sys.executable, str(script), how, str(timeout)],
+                [sys.executable, str(script), how, str(timeout), str(lost)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
@@ -71,7 +71,8 @@ def job(folder: Path, how: str, timeout: float) -> list[str]:
             )
         )
     try:
-        return [ranks[i].communicate(timeout=200)[0].removeprefix("ready\n") for i in (0, 2)]
+        others = [process for rank, process in enumerate(ranks) if rank != lost]
+        return [each.communicate(timeout=200)[0].removeprefix("ready\n") for each in others]
     finally:
         for process in ranks:
             process.send_signal(signal.SIGKILL)
@@ -103,3 +104,16 @@ def test_who_is_lost_is_said(tmp_path: Path, how: str, timeout: float, message: 
         assert all(
             "all_reduce (call 2 of this rank's collectives) failed" in text for text in said
         )
+
+
+def test_ranks_that_are_no_neighbours_know_it_too(tmp_path: Path) -> None:
+    # those fail only when others have left, the one that holds the store among them
+    for text in job(tmp_path, "killed", 60, size=5):
+        assert text.startswith("LostRankError (1,) "), text
+
+
+@pytest.mark.parametrize("how", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])
+def test_the_rank_that_holds_the_store(tmp_path: Path, how: str) -> None:
+    for text in job(tmp_path, how, 6, lost=0):
+        assert text.startswith("LostRankError (0,) "), text
+        assert "rank 0" in text

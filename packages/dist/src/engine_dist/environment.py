@@ -44,10 +44,12 @@ def by_mpi() -> Place:
 def by_slurm(devices: int) -> Place:
     """Return the place by slurm's variables, on nodes with so many devices."""
     place = _place("slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", None)
-    local_rank = place.local_rank
+    local_rank, local_size = place.local_rank, _slurm_local_size()
     if "SLURM_LOCALID" not in os.environ:
         local_rank = place.rank % max(devices, 1)
-    return Place(place.rank, place.world_size, local_rank, _slurm_local_size())
+    elif local_size is not None:
+        read_count("SLURM_LOCALID", below=local_size, why=f"this node has {local_size} tasks")
+    return Place(place.rank, place.world_size, local_rank, local_size)
 
 
 def _place(
@@ -65,7 +67,7 @@ def _place(
     if local_rank in os.environ:
         local = read_count(local_rank, below=on_node, why=why)
     if "MASTER_PORT" in os.environ:
-        read_count("MASTER_PORT", below=2**16)
+        read_count("MASTER_PORT", least=0 if world == 1 else 1, below=2**16)
     return Place(found, world, local, size)
 
 
@@ -79,10 +81,7 @@ def read_count(name: str, *, least: int = 0, below: int | None = None, why: str 
     """
     text = os.environ[name]
     allowed = f"at least {least}" if below is None else f"from {least} to {below - 1}"
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
+    value = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else least - 1
     if value < least or (below is not None and value >= below):
         raise ValueError(
             f"the environment variable {name} is {text!r}; allowed is a whole number {allowed}"

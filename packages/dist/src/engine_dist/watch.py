@@ -75,11 +75,16 @@ class _Watch:
     end: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
     beats: int = 0
+    verdict: tuple[tuple[int, ...], str] | None = None
 
     def beat(self) -> None:
         self.beats += 1
         state = [self.beats, _progress.calls, _progress.name, _progress.inside]
         self.store.set(f"life/{self.rank}", json.dumps(state))
+        # the store may be gone when this rank needs it: the one that holds it may end first
+        if self.verdict is None and self.store.check(["verdict"]):
+            ranks, text = json.loads(self.store.get("verdict"))
+            self.verdict = tuple(ranks), text
 
     def run(self) -> None:
         while not self.end.wait(self.interval):
@@ -89,7 +94,7 @@ class _Watch:
     def close(self) -> None:
         self.end.set()
         if self.thread is not None:
-            self.thread.join(2 * _PATIENCE.total_seconds())
+            self.thread.join(1.0)  # of a store that hangs there is nothing to wait for
 
     def lives(self) -> dict[int, list[Any] | None]:
         keys = [f"life/{rank}" for rank in range(self.world_size)]
@@ -181,10 +186,39 @@ def _raise_if_lost(error: RuntimeError, what: str) -> None:
     watch = _watch
     if watch is None or not _is_of_the_network(error):
         return
-    message, ranks = _missing(watch, what)
+    ranks, told = _within(10 * watch.interval + _PATIENCE.total_seconds(), watch, what)
     if ranks:
+        here = f"{what} (call {_progress.calls} of this rank's collectives)"
         reason = " ".join(str(error).split())[:200]
-        raise LostRankError(f"{message} ({reason})", ranks) from error
+        raise LostRankError(
+            f"{here} failed on rank {watch.rank}: {told} ({reason})", ranks
+        ) from error
+    logger.error("who is lost is not known: %s", told)
+
+
+def _within(seconds: float, watch: _Watch, what: str) -> tuple[tuple[int, ...], str]:
+    """Ask who is missing, and no longer than so: a store that hangs must not keep an error back."""
+    found: list[tuple[tuple[int, ...], str]] = []
+
+    def ask() -> None:
+        try:
+            found.append(_missing(watch, what))
+        except Exception as error:
+            found.append(_storeless(watch, f"is gone ({type(error).__name__})"))
+
+    asking = threading.Thread(target=ask, name="engine-watch-asks", daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return found[0] if found else _storeless(watch, "does not answer")
+
+
+def _storeless(watch: _Watch, how: str) -> tuple[tuple[int, ...], str]:
+    """Say what is known without the store: what was read of it before, or that its holder is lost."""
+    if watch.verdict is not None:
+        return watch.verdict
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" or watch.rank == 0:
+        return (), f"the store, by which the ranks tell that they live, {how}"
+    return (0,), f"rank 0, which holds the store of the job, {how}"
 
 
 def _is_of_the_network(error: RuntimeError) -> bool:
@@ -194,32 +228,28 @@ def _is_of_the_network(error: RuntimeError) -> bool:
     )
 
 
-def _missing(watch: _Watch, what: str) -> tuple[str, tuple[int, ...]]:
+def _missing(watch: _Watch, what: str) -> tuple[tuple[int, ...], str]:
     """Look at the signs of life twice, and say who is silent or behind."""
+    if watch.verdict is not None:
+        return watch.verdict
+    before = watch.lives()
+    time.sleep(3 * watch.interval)
+    if watch.verdict is not None:
+        return watch.verdict
+    after = watch.lives()
+    silent = [r for r in after if after[r] == before[r] and r != watch.rank]
     mine = _progress.calls
-    try:
-        before = watch.lives()
-        time.sleep(3 * watch.interval)
-        after = watch.lives()
-        ended = {r for r in range(watch.world_size) if watch.store.check([f"lost/{r}"])}
-        watch.store.set(f"lost/{watch.rank}", what)
-        # the store may be this process', which the others ask, too, before it ends
-        time.sleep(3 * watch.interval)
-    except Exception as error:
-        return (
-            f"{what} failed on rank {watch.rank}, and so did asking who is missing: the process that "
-            f"holds the store, rank 0 or the launcher, is gone ({type(error).__name__})",
-            (0,),
-        )
-    silent = tuple(r for r in after if after[r] == before[r] and r not in ended | {watch.rank})
-    behind = tuple(
+    behind = [
         rank for rank, life in after.items()
-        if life is not None and life[1] < mine and rank not in {*silent, *ended, watch.rank}
-    )  # fmt: skip
+        if life is not None and life[1] < mine and rank not in {*silent, watch.rank}
+    ]  # fmt: skip
     told = [f"rank {r} is dead or stopped, last seen at {_place(after[r])}" for r in silent]
     told += [f"rank {r} lives and has come no further than {_place(after[r])}" for r in behind]
-    here = f"{what} (call {mine} of this rank's collectives)"
-    return f"{here} failed on rank {watch.rank}: {'; '.join(told)}", silent + behind
+    ranks = (*silent, *behind)
+    if ranks:
+        watch.store.set("verdict", json.dumps([ranks, "; ".join(told)]))
+        time.sleep(3 * watch.interval)  # for the others to read it, before this rank ends
+    return ranks, "; ".join(told) or "every rank gives signs of life"
 
 
 def _place(life: list[Any] | None) -> str:
