@@ -71,6 +71,14 @@ def test_overrides(shape: Any, changes: list[tuple[str, str, Any]]) -> None:
             assert str(last) == expected, path
 
 
+def test_an_item_goes_before_a_list_that_was_changed() -> None:
+    cfg = Config.fromstring("p = [0, [0, 2]]", ".py")
+    apply_overrides(cfg, ["p.1.0=1"])
+    apply_overrides(cfg, ["~p.0"])
+    assert str(chain_of(cfg, ("p", 0, 0))[-1]) == "--cfg-options p.1.0=1"
+    assert str(chain_of(cfg, ("p", 0, 1))[-1]).endswith("string.py:1")
+
+
 WAYS = [
     "part[key] = value",
     "setattr(part, key, value)",

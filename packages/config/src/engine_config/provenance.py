@@ -15,7 +15,7 @@ from engine_config.origins import Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from engine_config.marks import Path, Record
@@ -181,11 +181,23 @@ def note_removal(root: ConfigDict, path: Path, index: int, origin: Origin) -> No
     items = item_at(root, path)
     # dictionaries know where they were
     behind = [i for i in range(_index(items, index) + 1, len(items)) if mark_of(items[i]) is None]
-    chains = [chain_of(root, (*path, i)) for i in behind]
+    chains = [
+        (i, below, chain_of(root, (*path, i, *below)))
+        for i in behind
+        for below in _in_lists(items[i])
+    ]
     note_change(root, (*path, ...), origin)
-    for i, chain in zip(behind, chains, strict=True):
-        for place in (_ANOTHER, *chain):
-            note_change(root, (*path, i - 1), place)
+    for i, below, chain in chains:
+        for place in chain[-1:] if below else (_ANOTHER, *chain):
+            note_change(root, (*path, i - 1, *below), place)
+
+
+def _in_lists(value: Any) -> Iterator[Path]:
+    """Yield the paths of a value and of all that lists in it hold, but for dictionaries."""
+    yield ()
+    for i, item in enumerate(value if isinstance(value, list | tuple) else ()):
+        if mark_of(item) is None:
+            yield from ((i, *below) for below in _in_lists(item))
 
 
 def item_at(node: Any, path: Path) -> Any:
