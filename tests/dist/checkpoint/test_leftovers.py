@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +282,16 @@ def test_every_kind_of_tensor(tmp_path: Path) -> None:
 
 def dense(value: Tensor) -> Tensor:
     return value.dequantize() if value.is_quantized else value.to_dense()
+
+
+def test_places_whose_names_read_alike(tmp_path: Path) -> None:
+    state = {
+        "a.b": torch.ones(2), "a": {"b": torch.zeros(2)}, 1: torch.ones(2), "1": torch.zeros(2),
+        "counts": Counter("aab"),
+    }  # fmt: skip
+    with AsyncSaver() as saver:
+        saver.save(state, tmp_path / "a.pth")
+    loaded: dict[Any, Any] = load_checkpoint_file(tmp_path / "a.pth")
+    assert loaded["a.b"].tolist() == loaded[1].tolist() == [1, 1]
+    assert loaded["a"]["b"].tolist() == loaded["1"].tolist() == [0, 0]
+    assert loaded["counts"] == {"a": 2, "b": 1}

@@ -235,3 +235,15 @@ def test_notes_beside_a_checkpoint_stay(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.glob("epoch_*")) == [
         "epoch_2.pth.notes.txt", "epoch_4.pth", "epoch_4.pth.sum",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("best", ["error", "auto"])
+@pytest.mark.parametrize("template", ["epoch_{:03d}.pth", "e{0}_{{x}}.pth"])
+def test_any_template_and_metric_survive_a_resume(
+    tmp_path: Path, template: str, best: str
+) -> None:
+    hook = {"interval": 1, "save_best": best, "rule": "less", "filename_tmpl": template}
+    trained(tmp_path, hook, val_evaluator=Recorded([3.0]), train_cfg={"max_epochs": 1})
+    later = {"val_evaluator": Recorded([3.0, 1.0]), "train_cfg": {"max_epochs": 2}}
+    trained(tmp_path, hook, **later, resume=True)
+    assert [p.name for p in tmp_path.glob("best_*.pth")] == [f"best_error_{template.format(2)}"]

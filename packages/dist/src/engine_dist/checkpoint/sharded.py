@@ -105,7 +105,6 @@ def _clear(made: Path) -> None:
 
 
 def _put_in_place(made: Path, folder: Path, sums: list[dict[str, Any]]) -> None:
-    (made / LOCK).unlink(missing_ok=True)
     noted = {name: entry for part in sums for name, entry in part.items()}
     noted[".metadata"] = file_sum(made / ".metadata")
     write_durably(made / FOLDER_SUMS, json.dumps(noted, indent=1).encode())
@@ -118,6 +117,7 @@ def _put_in_place(made: Path, folder: Path, sums: list[dict[str, Any]]) -> None:
             shutil.rmtree(old)
         folder.rename(old)
     made.rename(folder)
+    (folder / LOCK).unlink(missing_ok=True)  # until then it says who makes it
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -12,6 +12,9 @@ from torch.distributed.tensor import DTensor
 
 __all__ = ["Staging"]
 
+# the keys and numbers themselves: joined to a text, those of two places may be one
+Path = tuple[Any, ...]
+
 
 class Staging:
     """Copies states into host memory: the first time into new buffers, then into the same.
@@ -20,7 +23,7 @@ class Staging:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, Any] = {}
+        self._kept: dict[Path, Any] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -31,25 +34,25 @@ class Staging:
     def copy(self, state: Any) -> Any:
         """Return a copy of the state that holds until the next one is made."""
         self._forget()
-        copied = self._copy(state, "")
+        copied = self._copy(state, ())
         if torch.accelerator.is_available():
             torch.accelerator.synchronize()  # copies out of pinned memory are not waited for
         self._forget()
         return copied
 
-    def _copy(self, value: Any, path: str) -> Any:
+    def _copy(self, value: Any, path: Path) -> Any:
         if isinstance(value, Tensor):
             return self._tensor(value, path)
         if isinstance(value, Mapping):
-            copied = type(value)((k, self._copy(v, f"{path}.{k}")) for k, v in value.items())  # type: ignore[call-arg]  # a dict's or an OrderedDict's own way
+            copied = type(value)({k: self._copy(v, (*path, k)) for k, v in value.items()})  # type: ignore[call-arg]  # a dict's or an OrderedDict's own way
             if hasattr(value, "_metadata"):
                 copied._metadata = value._metadata  # type: ignore[attr-defined]  # as torch keeps versions
             return copied
         if type(value) in (list, tuple):
-            return type(value)(self._copy(v, f"{path}[{i}]") for i, v in enumerate(value))
+            return type(value)(self._copy(v, (*path, i)) for i, v in enumerate(value))
         return value
 
-    def _tensor(self, value: Tensor, path: str) -> Tensor:
+    def _tensor(self, value: Tensor, path: Path) -> Tensor:
         if id(value) in self._copies:
             return self._copies[id(value)]
         copied: Tensor
@@ -66,7 +69,7 @@ class Staging:
         self._copies[id(value)] = copied
         return copied
 
-    def _view(self, value: Tensor, path: str) -> Tensor:
+    def _view(self, value: Tensor, path: Path) -> Tensor:
         """Copy a tensor's storage, once for all that lie in it, and return its place in the copy."""
         storage = value.untyped_storage()
         place = (storage.data_ptr(), value.device)
@@ -83,13 +86,13 @@ class Staging:
             copied = copied.conj()
         return torch._neg_view(copied) if value.is_neg() else copied
 
-    def _buffer(self, path: str, size: int, *, pinned: bool) -> Tensor:
+    def _buffer(self, path: Path, size: int, *, pinned: bool) -> Tensor:
         kept = self._kept.get(path)
         if not isinstance(kept, Tensor) or kept.dtype != torch.uint8 or kept.numel() != size:
             kept = self._kept[path] = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
         return kept
 
-    def _split(self, value: Tensor, path: str) -> Tensor:
+    def _split(self, value: Tensor, path: Path) -> Tensor:
         """Copy a tensor that is split over processes: its own part, in the same place of it."""
         if isinstance(value, DTensor) and value.device.type == "cpu":
             # of parts that lie on the CPU already, torch 2.6 hands out the parts themselves

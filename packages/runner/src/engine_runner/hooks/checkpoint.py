@@ -82,7 +82,7 @@ class CheckpointHook(Hook):
         self._best = _trackers(
             save_best, rule, greater_keys or GREATER_KEYS, less_keys or LESS_KEYS
         )
-        self._best_files: dict[str, Path] = {}
+        self._best_files: dict[BestScore, Path] = {}
         self._written: set[Path] = set()
         self._training = False
 
@@ -102,7 +102,7 @@ class CheckpointHook(Hook):
             best.score = score if isinstance(score, (int, float)) else None
             name = hub.get_info(_file_key(best.key, len(self._best)), None)
             if isinstance(name, str) and self._is_best_name(best, Path(name).name):
-                self._best_files[best.key] = self._folder / Path(name).name
+                self._best_files[best] = self._folder / Path(name).name
 
     def after_train_epoch(self, runner: RunnerLike) -> None:
         """Save after an epoch where one is due."""
@@ -152,8 +152,8 @@ class CheckpointHook(Hook):
         count = runner.epoch if self.by_epoch else runner.iter
         name = f"{_stem(best)}_{self.filename_tmpl.format(count)}"
         path = self._folder / name
-        old = self._best_files.get(best.key)
-        self._best_files[best.key] = path
+        old = self._best_files.get(best)
+        self._best_files[best] = path
         hub = runner.message_hub
         hub.update_info(_score_key(best.key, len(self._best)), best.score)
         hub.update_info(_file_key(best.key, len(self._best)), str(path))
@@ -172,13 +172,16 @@ class CheckpointHook(Hook):
         self._written.add(self._folder / name)
 
     def _is_best_name(self, best: BestScore, name: str) -> bool:
-        before, after = self.filename_tmpl.split("{}", 1)
-        form = rf"{re.escape(f'{_stem(best)}_{before}')}\d+{re.escape(after)}"
-        return re.fullmatch(form, name) is not None
+        number = 123456789  # stands for any
+        form = re.escape(self.filename_tmpl.format(number)).replace(str(number), r"\d+")
+        stem = "best_.+" if best.key == "auto" else re.escape(_stem(best))
+        return re.fullmatch(f"{stem}_{form}", name) is not None
 
     def _remove(self, path: Path) -> None:
         """Remove a checkpoint that this hook wrote, now or, as its checksum shows, earlier."""
-        if path in self._written or path.with_name(f"{path.name}.sum").is_file():
+        if path.is_symlink():  # what it points to is another's
+            path.unlink()
+        elif path in self._written or path.with_name(f"{path.name}.sum").is_file():
             logger.debug("removing %s", path)
             remove_checkpoint(path)
 
