@@ -90,7 +90,12 @@ def job(folder: Path, how: str, timeout: float, size: int = 3, lost: int = 1) ->
             "rank 1 lives and has come no further than call 1 (barrier, done)",
             marks=pytest.mark.slow,
         ),
-        ("backward", 60, "training (call 1 of this rank's collectives) failed on rank"),
+        pytest.param(
+            "backward",
+            60,
+            "training (call 1 of this rank's collectives) failed on rank",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_who_is_lost_is_said(tmp_path: Path, how: str, timeout: float, message: str) -> None:
@@ -106,6 +111,7 @@ def test_who_is_lost_is_said(tmp_path: Path, how: str, timeout: float, message: 
         )
 
 
+@pytest.mark.slow
 def test_ranks_that_are_no_neighbours_know_it_too(tmp_path: Path) -> None:
     # those fail only when others have left, the one that holds the store among them
     for text in job(tmp_path, "killed", 60, size=5):
