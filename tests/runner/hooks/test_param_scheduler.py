@@ -89,17 +89,19 @@ def test_a_metric_that_nobody_measures(tmp_path: Path) -> None:
         rates(tmp_path, plateau)
 
 
-class Alternating(ToyModel):
-    """Trains with one of two optimizers."""
+class Pair(ToyModel):
+    """Trains with two optimizers."""
 
     def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Any]:
         loss = self(**data, mode="loss")["loss"]
         optim_wrapper["weight"].update_params(loss)
+        optim_wrapper["bias"].step()
+        optim_wrapper["bias"].zero_grad()
         return {"loss": loss}
 
 
 def test_several_optimizers_with_schedules_of_their_own(tmp_path: Path) -> None:
-    model = Alternating()
+    model = Pair()
     wrappers = OptimWrapperDict(
         weight=OptimWrapper(SGD([model.linear.weight], lr=0.1)),
         bias=OptimWrapper(SGD([model.linear.bias], lr=0.1)),
