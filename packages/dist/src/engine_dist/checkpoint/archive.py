@@ -150,9 +150,9 @@ def _looks_whole(path: str | os.PathLike[str]) -> bool:
             name = entry.name
             if not entry.stored or b".." in name or b"\\" in name or name.startswith(b"/"):
                 return False
-            if name in names or name.endswith(_CODE):
+            if name.lower() in names or name.lower().endswith(_CODE):
                 return False
-            names.add(name)
+            names.add(name.lower())  # some readers of torch's do not tell the cases apart
             if name.endswith(b"/data.pkl"):
                 pickled = entry
     except (struct.error, ValueError, StopIteration):
@@ -217,7 +217,7 @@ def _crc_holds(path: str | os.PathLike[str], start: int, size: int, crc: int) ->
 def _check_names(path: str | os.PathLike[str], records: list[zipfile.ZipInfo]) -> None:
     names = [PurePosixPath(record.filename) for record in records]
     roots = {name.parts[0] if name.parts else "" for name in names}
-    code = [record.filename for record in records if record.filename.encode().endswith(_CODE)]
+    code = [r.filename for r in records if r.filename.lower().encode().endswith(_CODE)]
     if code:
         raise UnsafeCheckpointError(
             str(path), (), f"it is an archive of TorchScript ({code[0]}), which is a program"
@@ -228,7 +228,8 @@ def _check_names(path: str | os.PathLike[str], records: list[zipfile.ZipInfo]) -
         if name.is_absolute() or ".." in name.parts or "\\" in record.filename
         or record.compress_type != zipfile.ZIP_STORED
     ]  # fmt: skip
-    if odd or len(roots) != 1 or len(set(names)) != len(names):
+    once = len({str(name).casefold() for name in names}) == len(names)
+    if odd or len(roots) != 1 or not once:
         raise CorruptCheckpointError(
             f"{path} is no checkpoint that torch.save wrote: its records must be unpacked, in one "
             f"folder and there once; found {odd[:3] or sorted(roots)[:3]}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_MOST_NAMES = 20
+
 
 class CheckpointError(RuntimeError):
     """Root of the errors of this package."""
@@ -42,7 +44,7 @@ class UnsafeCheckpointError(CheckpointError):
         self.reason = reason
 
     def __str__(self) -> str:
-        asked = f"it asks for {', '.join(self.globals)}" if self.globals else self.reason
+        asked = f"it asks for {_listed(self.globals)}" if self.globals else self.reason
         said = f"{self.path} is not safe to load: {asked}; nothing was run"
         if self.part:
             return said
@@ -50,6 +52,16 @@ class UnsafeCheckpointError(CheckpointError):
             f"{said}. Convert it in a sandbox by `engine import-checkpoint {self.path} NEW`, or, "
             "for a file whose origin you trust as you would trust a program, pass trusted=True"
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Say the first names, each cut short and without codes that a terminal would obey."""
+    shown = [
+        "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name[:200])
+        for name in names[:_MOST_NAMES]
+    ]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return ", ".join(shown) + more
 
 
 class StateMismatchError(CheckpointError):

@@ -25,6 +25,7 @@ from engine_dist.checkpoint.thawing import Frozen, Thawing, marked
 
 _TYPE = re.compile(r"(?:[biufc](?:1|2|4|8|16)|[SU]\d{1,6}|O8?|[Mm]8)")
 _MAX_DIMENSIONS = 32
+_MOST_EMPTY = 1_000_000  # texts of no length, which take no byte of the file
 # what MMEngine pickles as bound methods of its history buffer
 _STATISTIC = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -81,6 +82,7 @@ class _Dtype(Frozen):
         _check(type(data) is bytes and len(data) == count * self.dtype.itemsize, "array bytes")
         assert isinstance(data, bytes)
         if not self.dtype.itemsize:
+            _check(count <= _MOST_EMPTY, "an array's length")
             return np.zeros(count, self.dtype)
         return np.frombuffer(bytearray(data), self.dtype, count)
 

@@ -26,13 +26,27 @@ from engine_dist.checkpoint.thawing import Frozen
 
 __all__ = ["SafePickle"]
 
+_rebuild_typed: Callable[..., Any] = torch._tensor._rebuild_from_type_v2
+
 _LONGEST_NAME = 1000
 # what hashing a key may cost, in visits of tuples' items; Python keeps no tuple's hash
 _HEAVIEST_KEY = 1000
 # keys that can be made to collide: all but strings, bytes and small whole numbers
 _MOST_ODD_KEYS = 10_000
+# what comparing such keys with one another may cost, in visits of tuples' items
+_MOST_COMPARISONS = 200_000_000
 _SMALL = 2**60
 _FREE_WORK = 10_000_000
+
+
+# what may be called, of the names that stand for torch's; the others may only be named: a storage or
+# tensor made of a number would be memory that nobody filled
+_MAKERS = ("torch._utils._rebuild_", "torch._tensor._rebuild_from_type_v2")
+_MADE = {
+    "_codecs.encode", "builtins.bytearray", "builtins.complex", "builtins.set",
+    "collections.Counter", "collections.OrderedDict", "torch.Size", "torch.device",
+    "torch.nn.parameter.Parameter", "torch.serialization._get_layout",
+}  # fmt: skip
 
 
 class _Unknown:
@@ -64,7 +78,13 @@ class SafePickle:
         users = _users()
         self.users = set(users.values())
         self.allowed = _allowed(users)
-        self.values = {id(value) for value in self.allowed.values()}
+        self.callable = {
+            id(value)
+            for name, value in self.allowed.items()
+            if name in users or name in _MADE or name in STAND_INS or name.startswith(_MAKERS)
+        }
+        self.claimed: set[str] = set()  # the storages that the file said it has
+        self._last: Any = None
         self._sparse: list[torch.Tensor] = []
         book = self
 
@@ -78,7 +98,8 @@ class SafePickle:
 
     def load(self, file: IO[bytes], **options: Any) -> Any:
         """Read one pickle."""
-        return self.Unpickler(file, **options).load()
+        self._last = self.Unpickler(file, **options).load()
+        return self._last
 
     def finish(self) -> None:
         """Refuse what could be seen only once the tensors had their values.
@@ -89,6 +110,9 @@ class SafePickle:
         """
         if self.unknown:
             raise Refused(f"it asks for {', '.join(self.unknown)}")
+        # the old format ends in a list of the storages that follow; what it leaves out stays unfilled
+        if self.records is None and self.claimed.difference(self._last or ()):
+            raise Refused("a storage whose bytes are not in the file")
         for tensor in self._sparse:
             check_sparse(tensor)
 
@@ -107,8 +131,11 @@ def _allowed(users: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may be named: what the user declared safe, torch's list, and ours."""
     from torch import _weights_only_unpickler as torches
 
+    torch_names = torches._get_allowed_globals()
     plain = {"builtins.set": set, "_codecs.encode": _encode, "builtins.bytearray": bytearray}
-    return {**users, **torches._get_allowed_globals(), **plain, **REBUILDERS, **STAND_INS}
+    # a tensor without bytes of its own, which only other devices' need
+    torch_names.pop("torch._utils._rebuild_wrapper_subclass", None)
+    return {**users, **torch_names, **plain, **REBUILDERS, **STAND_INS}
 
 
 def _entry_name(entry: Any) -> str:
@@ -136,6 +163,7 @@ class _Reader(PickleMachine):
         self._book = book
         self._tuples: dict[int, tuple[Any, int]] = {}  # those that hold tuples, and their weight
         self._odd_keys = 0
+        self._comparisons = 0
         self._work = _FREE_WORK + 10 * book.size
 
     def _spend(self, values: Any) -> None:
@@ -155,6 +183,9 @@ class _Reader(PickleMachine):
         self._odd_keys += 1
         if self._odd_keys > _MOST_ODD_KEYS:
             raise Refused(f"more than {_MOST_ODD_KEYS} keys that are no strings or small numbers")
+        self._comparisons += self._odd_keys * (self._weight(key) if kind is tuple else 1)
+        if self._comparisons > _MOST_COMPARISONS:
+            raise Refused("too many keys of tuples within tuples")
         return key
 
     def _weight(self, value: tuple[Any, ...]) -> int:
@@ -192,9 +223,11 @@ class _Reader(PickleMachine):
             return _Unknown
         if type(args) is not tuple:
             raise Refused("a call without a tuple of arguments")
-        if id(function) not in self._book.values:
-            raise Refused(f"a call of {type(function).__name__}, which no name stands for")
+        if id(function) not in self._book.callable:
+            raise Refused(f"a call of {_called(function)}, which may not be called")
         self._spend(args)
+        if function is _rebuild_typed:
+            return self._call_typed(args)
         for arg in args if function in (set, OrderedDict, Counter) else ():
             self._check_keys(arg, pairs=function is OrderedDict)
         if function is bytearray and not (not args or type(args[0]) in (bytes, str)):
@@ -202,6 +235,18 @@ class _Reader(PickleMachine):
         made = function(*args)
         self._book.note_sparse(made)
         return made
+
+    def _call_typed(self, args: tuple[Any, ...]) -> Any:
+        """Make a tensor with attributes: torch's own would call whatever it is given."""
+        if len(args) != 4:
+            raise Refused("a tensor of a type without its parts")
+        function, kind, inner, state = args
+        made = self.call(function, inner)
+        if not isinstance(made, torch.Tensor):
+            raise Refused("a tensor of a type, of what is no tensor")
+        if kind not in (torch.Tensor, torch.nn.Parameter) and kind not in self._book.users:
+            raise Refused(f"a tensor of the type {_called(kind)}")
+        return _rebuild_typed(lambda: made, kind, (), state)
 
     def _check_keys(self, items: Any, *, pairs: bool) -> None:
         if type(items) not in (list, tuple, dict, set):
@@ -245,6 +290,7 @@ class _Reader(PickleMachine):
         if self._book.unknown:
             return _Unknown
         self._check_storage(claim)
+        self._book.claimed.add(claim[2])
         return self.persistent_load(claim)
 
     def _check_storage(self, claim: Any) -> None:
@@ -263,6 +309,10 @@ class _Reader(PickleMachine):
                 f"a storage of {count} elements of {dtype}, for which the file has "
                 f"{max(held, 0)} bytes"
             )
+
+
+def _called(function: object) -> str:
+    return str(getattr(function, "__qualname__", type(function).__name__))
 
 
 def _set_state(made: Any, state: Any) -> None:
