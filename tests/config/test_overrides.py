@@ -172,7 +172,6 @@ def test_an_untrusted_config_imports_nothing_for_an_override(tmp_path: Path) -> 
         ("new={a:1}", r"\{a:1\} is no dictionary"),
         ("pipeline.0=1", r"replaces a dictionary by 1; set a key \(pipeline\.0\.type=VALUE\)"),
         ("pipeline.0=Crop", "replaces a dictionary by 'Crop'"),
-        ("pipeline.0=[1]", r"replaces a dictionary by \[1\]"),
         ("pipeline=Crop", r"list of dictionaries .*\(pipeline\.0\.type=VALUE\)"),
         (".".join(["b"] * 3000) + "=1", "nested too deep"),
     ],
@@ -189,7 +188,7 @@ def test_no_dictionary_is_lost(override: str, said: str) -> None:
     [
         ("pipeline.0=None", "pipeline.0", None),
         ("pipeline.0={'type': 'Crop'}", "pipeline.0", {"type": "Crop"}),
-        ("pipeline.0=[{'type': 'Crop'}]", "pipeline.0", [{"type": "Crop"}]),
+        ("pipeline.0=[1]", "pipeline.0", [1]),
         ("pipeline=[]", "pipeline", []),
         ("name={epoch:03d}", "name", "{epoch:03d}"),
         ("new='{epoch:03d}'", "new", "{epoch:03d}"),

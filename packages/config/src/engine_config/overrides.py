@@ -324,17 +324,12 @@ def _typed(item: str, old: Any, text: str) -> Any:
 
 
 def _refuse_lost(item: str, old: Any, new: Any) -> None:
-    """Raise where one value would take the place of a dictionary, or of a list of them."""
+    """Raise where a text or a number would take the place of a dictionary, or of a list of them."""
     many = isinstance(old, list | tuple)
     were = old if many else [old]
-    news = new if isinstance(new, list | tuple) else [new]
-    kept = all(isinstance(one, dict) for one in news) or new is None or new is False
-    if (
-        not were
-        or not all(isinstance(one, dict) for one in were)
-        or kept
-        or (many and news is new)
-    ):
+    if not were or not all(isinstance(one, dict) for one in were):
+        return
+    if new is None or new is False or isinstance(new, dict | list | tuple):
         return
     key, _, _ = item.partition("=")
     inner = next(iter(were[0]), "name")
