@@ -333,3 +333,50 @@ def test_convert_makes_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert main(["convert", path, str(target)]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["get", "--cfg-options", "lr=2", "model.depth=5", "c.py", "lr"],
+        ["get", "--cfg-options", "lr=1", "--cfg-options", "lr=2", "--", "c.py", "lr"],
+        ["get", "--cfg-option=lr=2", "c.py", "lr"],
+        ["get", "c.py", "--cfg-options", "~t", "lr=2", "--untrusted", "lr"],
+    ],
+)
+def test_overrides_leave_other_arguments_alone(
+    configs: Path, arguments: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(configs)
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == "2.0\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--fromat", "json"], "--fromat json; did you mean --format?"),
+        (["--cfgoptions=a=1"], "did you mean --cfg-options?"),
+        (["--cfg-options", "a=1", "b"], "arguments: b; an override is KEY=VALUE"),
+        (["more"], "unrecognized arguments: more"),
+    ],
+)
+def test_unknown_arguments(arguments: list[str], said: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["print", "c.py", *arguments])
+    assert said in capsys.readouterr().err
+
+
+def test_ctrl_c_while_a_config_is_read(configs: Path, capsys: Capture) -> None:
+    file = write(configs, {"i.py": "raise KeyboardInterrupt"})
+    assert run("print", file) == 130
+    assert capsys.readouterr().err == "engine-config: stopped by Ctrl-C\n"
+
+
+@pytest.mark.parametrize("name", ["p.py", "p.yaml", "p.json", "p.toml"])
+def test_a_pipe_is_no_config(configs: Path, name: str, capsys: Capture) -> None:
+    os.mkfifo(configs / name)
+    child = write(configs, {"child.py": f"_base_ = {name!r}"})
+    for file in (configs / name, child):
+        assert run("print", file) == 2
+        assert f"{name} cannot be read: it is a pipe" in capsys.readouterr().err

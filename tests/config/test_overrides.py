@@ -12,12 +12,14 @@ import pytest
 
 from engine_config import (
     Config,
+    ConfigError,
     ConfigImportError,
     ConfigOverrideError,
     DictAction,
     apply_overrides,
 )
 from engine_config.cli import main
+from engine_config.dotted_keys import item_of
 
 
 def config() -> Config:
@@ -159,3 +161,40 @@ def test_an_untrusted_config_imports_nothing_for_an_override(tmp_path: Path) -> 
     cfg = Config.fromfile(file, trusted=False)
     apply_overrides(cfg, ["custom_imports.imports+=[json]"])
     assert cfg.custom_imports.imports == ["nowhere_at_all", "json"]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("pipeline.0={type:Crop}", r"\{type:Crop\} is no dictionary: its keys .* need quotes"),
+        ("steps=[{a:1}]", r"\{a:1\} is no dictionary"),
+        ("steps+={a:1}", r"\{a:1\} is no dictionary"),
+        ("new={a:1}", r"\{a:1\} is no dictionary"),
+        ("pipeline.0=1", r"replaces a dictionary by 1; set a key \(pipeline\.0\.type=VALUE\)"),
+        ("pipeline.0=Crop", "replaces a dictionary by 'Crop'"),
+        ("pipeline=Crop", r"list of dictionaries .*\(pipeline\.0\.type=VALUE\)"),
+        (".".join(["b"] * 3000) + "=1", "nested too deep"),
+    ],
+)
+def test_no_dictionary_is_lost(override: str, said: str) -> None:
+    cfg = config()
+    with pytest.raises(ConfigError, match=said):
+        apply_overrides(cfg, [override])
+    assert cfg == config()
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("pipeline.0=None", "pipeline.0", None),
+        ("pipeline.0={'type': 'Crop'}", "pipeline.0", {"type": "Crop"}),
+        ("pipeline.0=[1]", "pipeline.0", [1]),
+        ("pipeline=[]", "pipeline", []),
+        ("name={epoch:03d}", "name", "{epoch:03d}"),
+        ("new='{epoch:03d}'", "new", "{epoch:03d}"),
+    ],
+)
+def test_what_may_take_the_place_of_a_dictionary(override: str, key: str, value: Any) -> None:
+    cfg = config()
+    apply_overrides(cfg, [override])
+    assert item_of(cfg.to_dict(), key)[1] == value

@@ -149,3 +149,18 @@ def test_a_checkpoint_is_made_safe(tmp_path: Path, capsys: pytest.CaptureFixture
     assert torch.equal(torch.load(new, weights_only=True)["state_dict"]["weight"], torch.ones(2))
     assert main(["import-checkpoint", str(tmp_path / "absent.pth"), str(new)]) == 2
     assert "there is no checkpoint" in capsys.readouterr().err
+
+
+def test_arguments_in_any_order(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--cfg-options", "train_cfg.max_epochs=1", str(config)]) == 0
+    assert capsys.readouterr().out == f"{config}: no fault found\n"
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", str(config), "--workdir", "x"])
+    assert "--workdir x; did you mean --work-dir?" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "i.py"
+    file.write_text("raise KeyboardInterrupt")
+    assert main(["train", str(file)]) == 130
+    assert capsys.readouterr().err == "engine: stopped by Ctrl-C\n"

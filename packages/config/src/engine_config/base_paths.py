@@ -35,7 +35,7 @@ def locate_base(name: Any, file: str, at: Origin) -> tuple[str, str | None]:
     if match:
         return _in_package(match[1], match[2], at), match[1]
     path = os.path.join(os.path.dirname(file), name)
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise ConfigFileNotFoundError(
             f"the base {name!r} of {file} is not there: there is no file {path}{near_files(path)}",
             at,
@@ -87,7 +87,7 @@ def _from_index(folder: str, name: str) -> str | None:
 
 def _listed(path: str, what: str, key: str, kind: type[T]) -> list[T]:
     """Return what a YAML file lists by a key, or by itself; nothing where there is no file."""
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         return []
     said = parse_yaml(read_text(path), path)
     items = said.get(key) if isinstance(said, dict) else said

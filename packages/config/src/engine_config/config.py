@@ -8,10 +8,7 @@ import os
 from engine_config.config_dict import ConfigDict, caller, mark_new, too_deep
 from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
 from engine_config.dotted_keys import item_of, missing_part
-from engine_config.errors import (
-    ConfigFormatError,
-    ConfigKeyError,
-)
+from engine_config.errors import ConfigFormatError, ConfigKeyError
 from engine_config.late import Late
 from engine_config.marks import Record, is_trusted
 from engine_config.merge import merge, nested
@@ -93,7 +90,10 @@ class Config(ConfigMapping):
         refuse_reserved(values, None)
         record = Record()
         node = ConfigDict(values)
-        mark_new(node, record)
+        try:
+            mark_new(node, record)
+        except RecursionError:
+            raise too_deep() from None
         self._set(node, record, cfg_text, filename, env_variables, format_python_code)
 
     def _set(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from engine_config.config_dict import ConfigDict, hook, mark_new
+from engine_config.config_dict import ConfigDict, hook, mark_new, too_deep
 from engine_config.dotted_keys import is_index, item_of
 from engine_config.errors import ConfigOverrideError
 from engine_config.late import Late
@@ -163,7 +163,10 @@ def apply_to(
     changes: list[tuple[Path, Origin]] = []
     for item in sorted(overrides, key=_is_kept):  # what is emptied is so before it is filled
         origin = Origin(f"--cfg-options {item}", 0)
-        path = _apply(changed, item, allow_list_keys, origin)
+        try:
+            path = _apply(changed, item, allow_list_keys, origin)
+        except RecursionError:
+            raise too_deep() from None
         if path:
             changes.append((path, origin))
     return changed, changes
@@ -286,16 +289,17 @@ def _get(node: Any, key: Any) -> Any:
     return dict.get(node, key, _MISSING)
 
 
-def _parsed(item: str, text: str) -> Any:
+def _parsed(item: str, text: str, braces: bool = False) -> Any:
     try:
-        return parse_value(text)
+        return parse_value(text, braces)
     except ConfigOverrideError as error:
         raise ConfigOverrideError(f"cannot apply {item!r}: {error.message}") from None
 
 
 def _typed(item: str, old: Any, text: str) -> Any:
     """Return a value as the type of the one that it replaces."""
-    new = _parsed(item, text)
+    new = _parsed(item, text, braces=isinstance(old, str))
+    _refuse_lost(item, old, new)
     if isinstance(old, str) and isinstance(new, bool | int | float):
         return text.strip()
     if isinstance(old, bool) and new is not None and not isinstance(new, bool):
@@ -317,6 +321,24 @@ def _typed(item: str, old: Any, text: str) -> Any:
     if isinstance(old, list | tuple) and isinstance(new, str | int | float):
         return type(old)([new])
     return new
+
+
+def _refuse_lost(item: str, old: Any, new: Any) -> None:
+    """Raise where a text or a number would take the place of a dictionary, or of a list of them."""
+    many = isinstance(old, list | tuple)
+    were = old if many else [old]
+    if not were or not all(isinstance(one, dict) for one in were):
+        return
+    if new is None or new is False or isinstance(new, dict | list | tuple):
+        return
+    key, _, _ = item.partition("=")
+    inner = next(iter(were[0]), "name")
+    what, item_key = ("a list of dictionaries", f"{key}.0") if many else ("a dictionary", key)
+    whole = f"[{{'{inner}': VALUE}}]" if many else f"{{'{inner}': VALUE}}"
+    raise ConfigOverrideError(
+        f"cannot apply {item!r}: it replaces {what} by {new!r}; set a key ({item_key}.{inner}=VALUE), "
+        f'give a whole one ("{key}={whole}"), or None'
+    )
 
 
 def _appended(item: str, old: Any, text: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine_config import __version__
 from engine_config.cli import verbs
+from engine_config.cli.parser import ConfigParser
 from engine_config.errors import ConfigError
 
 _EXAMPLES = """examples:
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecursionError:
         print("engine-config: error: the configuration is nested too deep", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("engine-config: stopped by Ctrl-C", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # of `engine-config print … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -51,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ConfigParser:
+    parser = ConfigParser(
         prog="engine-config",
         description="Look into configuration files.",
         epilog=_EXAMPLES,
@@ -67,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_verbs(subparsers: Any) -> None:
     def verb(
         name: str, run: Callable[[argparse.Namespace], int], what: str, *configs: str
-    ) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = subparsers.add_parser(name, help=what, description=what)
+    ) -> ConfigParser:
+        made: ConfigParser = subparsers.add_parser(name, help=what, description=what)
         for config in configs:
             made.add_argument(config, help="a configuration file")
         made.add_argument(
@@ -94,9 +98,7 @@ def _add_verbs(subparsers: Any) -> None:
     for key_verb in (got, explained):
         key_verb.add_argument("key", help="a dotted key, such as train_cfg.max_epochs")
     for options_verb in (shown, got, explained):
-        options_verb.add_argument(
-            "--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="overrides"
-        )
+        options_verb.add_overrides("overrides")
     verb("diff", verbs.diff, "print what is changed (~), added (+), removed (-)", "old", "new")
     converted = verb("convert", verbs.convert, "write the configuration in another form", "config")
     converted.add_argument(

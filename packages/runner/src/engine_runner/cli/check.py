@@ -6,6 +6,7 @@ import argparse
 import warnings
 
 from engine_config import ConfigError, ConfigWarning
+from engine_config.cli.parser import ConfigParser
 from engine_runner.cli.options import add_config_options, read_config
 
 HELP = "find the faults of a configuration; nothing is built"
@@ -14,7 +15,7 @@ EXAMPLES = """examples:
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: ConfigParser) -> None:
     """Add the verb's options."""
     add_config_options(parser)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from engine_config.cli.parser import ConfigParser
 from engine_dist.checkpoint import CheckpointError
 from engine_dist.checkpoint.importing import import_checkpoint
 from engine_runner.cli.mistakes import as_mistakes
@@ -14,7 +15,7 @@ EXAMPLES = """examples:
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: ConfigParser) -> None:
     """Add the verb's options."""
     parser.add_argument("source", metavar="IN", help="the checkpoint; it is read as data")
     parser.add_argument("target", metavar="OUT", help="the file to write")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from engine_config import ConfigError
+from engine_config.cli.parser import ConfigParser
 from engine_dist.launch import shut_down
 from engine_registry import RegistryError
 from engine_runner import __version__
@@ -19,8 +20,8 @@ __all__ = ["main"]
 VERBS = (train, test, check, import_checkpoint)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ConfigParser:
+    parser = ConfigParser(
         prog="engine", description="Train and test deep models from a configuration."
     )
     parser.add_argument("--version", action="version", version=__version__)
@@ -55,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"engine: error: {text_of(error)}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before the training, which says more
+        print("engine: stopped by Ctrl-C", file=sys.stderr)
+        return 130
     except Interrupted as error:
         print(f"engine: {error}", file=sys.stderr)
         return error.status

@@ -6,21 +6,16 @@ import argparse
 from pathlib import Path
 
 from engine_config import Config, apply_overrides
+from engine_config.cli.parser import ConfigParser
 from engine_runner.validation import check_run_config
 
 __all__ = ["add_config_options", "add_run_options", "read_config"]
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
+def add_config_options(parser: ConfigParser) -> None:
     """Add the configuration and its overrides."""
     parser.add_argument("config", help="the configuration file (py, yaml, json, toml)")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change values: a.b=1, list.0.c=x, list+=[v], ~key",
-    )
+    parser.add_overrides("change values: a.b=1, list.0.c=x, list+=[v], ~key")
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from engine_config import ConfigError
+from engine_config.cli.parser import ConfigParser
 from engine_dist import is_main_process
 from engine_dist.checkpoint import CheckpointError
 from engine_registry import RegistryError
@@ -18,7 +19,7 @@ EXAMPLES = """examples:
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: ConfigParser) -> None:
     """Add the verb's options."""
     add_config_options(parser)
     parser.add_argument("checkpoint", help="the checkpoint to measure: a path or a URI")

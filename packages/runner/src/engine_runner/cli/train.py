@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from engine_config import ConfigError
+from engine_config.cli.parser import ConfigParser
 from engine_dist import LostRankError
 from engine_dist.checkpoint import CheckpointError
 from engine_optim import OptimError
@@ -23,7 +24,7 @@ EXAMPLES = """examples:
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: ConfigParser) -> None:
     """Add the verb's options."""
     add_config_options(parser)
     add_run_options(parser)
