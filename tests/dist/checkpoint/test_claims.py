@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
 import struct
 import threading
 import zipfile
@@ -237,15 +238,32 @@ HEAVY["texts of no length"] = (
 )
 
 
+#: what is said of each; of the others, that the key is too large
+WHY = {
+    "a set again and again": "the same values too often",
+    "colliding keys": "more than 10000 keys",
+    "colliding tuples": "too many keys of tuples",
+    "texts of no length": "an array's length",
+    "bytes by number": "bytes that are not in the file",
+    "a name too long": "a name of 1000001 letters",
+    "a length too long": "a length beyond the end",
+    "a length of 2**63": "a length beyond the end",
+    "bytes unpacked": "an encoding that is not latin1",
+    "a state for a function": "a state for a function",
+    "a state for a class": "a state for a type",
+}
+
+
 @pytest.mark.parametrize("frame", ["zip", "old"])
 @pytest.mark.parametrize("kind", HEAVY)
 def test_structures_that_would_take_for_ever(tmp_path: Path, kind: str, frame: str) -> None:
     path = tmp_path / "a.pth"
     path.write_bytes(FRAMES[frame](HEAVY[kind]))
-    with pytest.raises(CheckpointError) as caught:
+    why = re.escape(WHY.get(kind, "tuples within tuples, too large to be looked at"))
+    with pytest.raises(CheckpointError, match=why) as caught:
         load_checkpoint_file(path)
     assert len(str(caught.value)) < 600
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match=why):
         read_stream(io.BytesIO(path.read_bytes()), "a part")
 
 
@@ -289,6 +307,9 @@ def test_many_names_and_codes_of_a_terminal(tmp_path: Path) -> None:
     assert "and 19980 more" in said
     assert len(said) < 2000
     assert said.isprintable()
+    path.write_bytes(FRAMES["zip"](b"\x80\x02c\x1b[31m" + b"a" * 2000 + b"\nb\n."))
+    with pytest.raises(UnsafeCheckpointError, match=r"a name of \d+ letters: \\x1b\[31maaa"):
+        load_checkpoint_file(path)
 
 
 def test_a_plain_pickle_is_no_checkpoint(tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ def test_memory_that_nobody_filled(tmp_path: Path, kind: str) -> None:
     )
 
 
+def test_torchs_own_list_is_as_it_was(tmp_path: Path) -> None:
+    from torch import _weights_only_unpickler as torches
+
+    before = dict(torches._get_allowed_globals())
+    torch.save({"x": torch.ones(1)}, tmp_path / "a.pth")
+    load_checkpoint_file(tmp_path / "a.pth")
+    assert before == torches._get_allowed_globals()
+    assert "torch._utils._rebuild_wrapper_subclass" in before
+
+
 def test_a_storage_that_never_follows(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     torch.save({"x": torch.arange(64.0)}, path, _use_new_zipfile_serialization=False)

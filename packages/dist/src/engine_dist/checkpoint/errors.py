@@ -45,7 +45,7 @@ class UnsafeCheckpointError(CheckpointError):
 
     def __str__(self) -> str:
         asked = f"it asks for {_listed(self.globals)}" if self.globals else self.reason
-        said = f"{self.path} is not safe to load: {asked}; nothing was run"
+        said = f"{self.path} is not safe to load: {printable(asked)}; nothing was run"
         if self.part:
             return said
         return (
@@ -54,12 +54,13 @@ class UnsafeCheckpointError(CheckpointError):
         )
 
 
+def printable(text: str) -> str:
+    """Return a text that comes from a file without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def _listed(names: Sequence[str]) -> str:
-    """Say the first names, each cut short and without codes that a terminal would obey."""
-    shown = [
-        "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name[:200])
-        for name in names[:_MOST_NAMES]
-    ]
+    shown = [name[:200] for name in names[:_MOST_NAMES]]
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
     return ", ".join(shown) + more
 

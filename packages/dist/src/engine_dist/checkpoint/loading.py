@@ -23,6 +23,7 @@ from engine_dist.checkpoint.errors import (
     CorruptCheckpointError,
     MissingCheckpointError,
     UnsafeCheckpointError,
+    printable,
 )
 from engine_dist.checkpoint.legacy import STAND_INS
 from engine_dist.checkpoint.pickle_machine import Refused
@@ -137,7 +138,7 @@ def _explain(path: str, error: Exception, book: SafePickle) -> Exception:
 def _said(error: Exception) -> str:
     """Say an error's kind and, in a line, what it says; torch's advice to trust a file is no use."""
     text = " ".join(str(error).split())
-    told = "" if "weights_only" in text or not text else f": {text[:200]}"
+    told = "" if "weights_only" in text or not text else f": {printable(text[:200])}"
     return f"{type(error).__name__}{told}"
 
 

@@ -26,6 +26,7 @@ from engine_dist.checkpoint.thawing import Frozen
 
 __all__ = ["SafePickle"]
 
+# torch leaves its makers untyped
 _rebuild_typed: Callable[..., Any] = torch._tensor._rebuild_from_type_v2
 
 _LONGEST_NAME = 1000
@@ -38,10 +39,10 @@ _MOST_COMPARISONS = 200_000_000
 _SMALL = 2**60
 _FREE_WORK = 10_000_000
 
-
-# what may be called, of the names that stand for torch's; the others may only be named: a storage or
-# tensor made of a number would be memory that nobody filled
+# what may be called, of torch's names; the others may only be named: a storage or tensor made of a
+# number would be memory that nobody filled
 _MAKERS = ("torch._utils._rebuild_", "torch._tensor._rebuild_from_type_v2")
+_WRAPPER = "torch._utils._rebuild_wrapper_subclass"
 _MADE = {
     "_codecs.encode", "builtins.bytearray", "builtins.complex", "builtins.set",
     "collections.Counter", "collections.OrderedDict", "torch.Size", "torch.device",
@@ -131,10 +132,9 @@ def _allowed(users: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may be named: what the user declared safe, torch's list, and ours."""
     from torch import _weights_only_unpickler as torches
 
-    torch_names = torches._get_allowed_globals()
+    # all but tensors without bytes of their own, which no file for a CPU has
+    torch_names = {k: v for k, v in torches._get_allowed_globals().items() if k != _WRAPPER}
     plain = {"builtins.set": set, "_codecs.encode": _encode, "builtins.bytearray": bytearray}
-    # a tensor without bytes of its own, which only other devices' need
-    torch_names.pop("torch._utils._rebuild_wrapper_subclass", None)
     return {**users, **torch_names, **plain, **REBUILDERS, **STAND_INS}
 
 
@@ -171,7 +171,7 @@ class _Reader(PickleMachine):
             if isinstance(value, (str, bytes, list, tuple, dict, set)):
                 self._work -= len(value)
         if self._work < 0:
-            raise Refused("it refers to the same values too often")
+            raise Refused("the same values too often")
 
     def key(self, key: Any) -> Any:
         """Return a key that may be hashed."""
