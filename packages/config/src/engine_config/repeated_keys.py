@@ -11,8 +11,8 @@ from engine_config.origins import Origin
 from engine_config.parsing import NO_LITERAL
 
 # Most configs say dict(…) alone, of which Python itself refuses a key that is given twice.
-_DISPLAY = re.compile(r"\{\s*(?:#[^\n]*\s*)*(?:[-\d]|\w{,2}['\"])")
-_NUMBERED = re.compile(r"\{\s*-?\d\w*\s*:")
+_DISPLAY = re.compile(r"\{\s*(?:#[^\n]*\s*)*(?:[-.\d]|\w{,2}['\"])")
+_NUMBERED = re.compile(r"[{,]\s*-?\.?\d[\w.]*\s*:")
 _TOKEN = re.compile(
     r"""(?s)[^'"#{}]+|"""
     r"""("{3}.*?"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')(\s*:)?|({)|(})|#[^\n]*"""
