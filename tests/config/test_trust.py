@@ -162,3 +162,12 @@ def test_what_is_made_knows_the_place(tmp_path: Path) -> None:
     assert origin_of(pickle.loads(pickle.dumps(cfg.b)), "c") == place[-1]
     apply_overrides(cfg, ["b.c=3"])
     assert str(pickle.loads(pickle.dumps(cfg)).provenance("b.c")[-1]) == "--cfg-options b.c=3"
+
+
+@pytest.mark.parametrize("trusted", ["false", "", 0, None])
+def test_trust_is_a_bool(tmp_path: Path, trusted: Any) -> None:
+    path = write(tmp_path, {"c.py": "import sys\nsys.exit('it ran')\n"})
+    with pytest.raises(TypeError, match="trusted must be True or False"):
+        Config.fromfile(path, trusted=trusted)
+    with pytest.raises(TypeError, match="trusted must be True or False"):
+        Config.fromstring(path.read_text(), ".py", trusted=trusted)

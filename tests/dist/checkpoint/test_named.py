@@ -81,3 +81,10 @@ def test_tensors_of_a_type(tmp_path: Path) -> None:
     assert loaded["p"].__dict__["role"] == "weight"
     assert loaded["t"].__dict__["role"] == ["scale"]
     assert loaded["m"].device.type == "meta"
+
+
+@pytest.mark.parametrize("trusted", ["false", "", 1, None])
+def test_trust_is_a_bool(tmp_path: Path, trusted: object) -> None:
+    torch.save({"x": 1}, tmp_path / "a.pth")
+    with pytest.raises(TypeError, match="trusted must be True or False"):
+        load_checkpoint_file(tmp_path / "a.pth", trusted=trusted)  # type: ignore[arg-type]  # it is wrong

@@ -147,6 +147,8 @@ class Config(ConfigMapping):
         ------
         ConfigError
             One of its kinds: what is wrong, where, and the remedy.
+        TypeError
+            Where ``trusted`` is no bool.
         """
         reader = sources.Reader(
             trusted, use_predefined_variables, use_environment_variables, lazy_import

@@ -119,6 +119,12 @@ class Source:
             source.forget_values()
 
 
+def _truth(trusted: bool) -> bool:
+    if type(trusted) is not bool:  # the text 'false' would run the file's code
+        raise TypeError(f"trusted must be True or False, got {trusted!r}")
+    return trusted
+
+
 class Reader(NamedTuple):
     """Reads files with the same options.
 
@@ -144,11 +150,11 @@ class Reader(NamedTuple):
             One of its kinds: what is wrong, where, and the remedy.
         """
         name = os.path.abspath(os.path.expanduser(os.fsdecode(path)))
-        return self._read(name, (), None, self.trusted)
+        return self._read(name, (), None, _truth(self.trusted))
 
     def read_text(self, text: str, path: str) -> Source:
         """Read a text as if it stood in a file at a path."""
-        return self._parse(path, text, (path,), self.trusted)
+        return self._parse(path, text, (path,), _truth(self.trusted))
 
     def _read(self, path: str, chain: tuple[str, ...], at: Origin | None, trusted: bool) -> Source:
         if path in chain:

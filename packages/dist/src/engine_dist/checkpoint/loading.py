@@ -62,7 +62,11 @@ def read_checkpoint(
         Where the file is cut off, damaged or no checkpoint.
     UnsafeCheckpointError
         Where it asks for more than the safe list; the error lists it.
+    TypeError
+        Where ``trusted`` is no bool: any text, 'false' too, would be taken for yes.
     """
+    if type(trusted) is not bool:
+        raise TypeError(f"trusted must be True or False, got {trusted!r}")
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise MissingCheckpointError(f"there is no checkpoint {path}")
