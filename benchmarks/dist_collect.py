@@ -1,4 +1,4 @@
-"""Collecting 100 MB of results from two processes on the main one."""
+"""Collecting 100 MB of results from two processes on the main one, and 36,000 small ones."""
 
 from __future__ import annotations
 
@@ -50,6 +50,35 @@ def by_objects() -> float:
     return time.perf_counter() - start
 
 
+SMALL = 18_000  # of each rank
+
+
+def _small() -> list[dict[str, Any]]:
+    return [{"label": torch.tensor([i % 10]), "scores": torch.rand(10)} for i in range(SMALL)]
+
+
+def small_by_us() -> float:
+    """Collect a dictionary of two tensors a sample."""
+    results = _small()
+    torch_dist.barrier()
+    start = time.perf_counter()
+    dist.collect_results(results, 2 * SMALL)
+    torch_dist.barrier()
+    return time.perf_counter() - start
+
+
+def small_by_columns() -> float:
+    """Pack them into a tensor a key, collect these, and make the dictionaries again."""
+    results = _small()
+    torch_dist.barrier()
+    start = time.perf_counter()
+    columns = {key: torch.stack([result[key] for result in results]) for key in results[0]}
+    for part in dist.collect_results([columns], 2) or ():
+        [dict(zip(part, row, strict=True)) for row in zip(*part.values(), strict=True)]
+    torch_dist.barrier()
+    return time.perf_counter() - start
+
+
 class Job:
     """Times a function in a pool of two processes, by the main one's clock."""
 
@@ -75,9 +104,9 @@ class Job:
 if __name__ == "__main__":
     from benchmarks import dist_collect as here  # ranks import the functions by this name
 
-    raise SystemExit(
-        harness.main(
-            "Collecting 100 MB of results over two processes",
+    options = harness.settings_from(harness.parser(__doc__ or "").parse_args())
+    tables = {
+        "Collecting 100 MB of results over two processes": harness.compare(
             {
                 "torch's gather of the bytes": lambda: Job(here.by_torch),
                 "engine_dist.collect_results": lambda: Job(here.by_us),
@@ -85,5 +114,18 @@ if __name__ == "__main__":
             },
             reference="torch's gather of the bytes",
             at_most={"engine_dist.collect_results": 2.0},
-        )
-    )
+            settings=options,
+        ),
+        f"Collecting {2 * SMALL:,} dictionaries of two small tensors": harness.compare(
+            {
+                "packed into columns": lambda: Job(here.small_by_columns),
+                "engine_dist.collect_results": lambda: Job(here.small_by_us),
+            },
+            reference="packed into columns",
+            at_most={"engine_dist.collect_results": 3.0},
+            settings=options,
+        ),
+    }
+    for title, found in tables.items():
+        print(harness.table(title, found))
+    raise SystemExit(0 if all(one.holds for found in tables.values() for one in found) else 1)

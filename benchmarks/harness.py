@@ -104,6 +104,8 @@ class Comparison:
         Why it was not measured.
     at_most : float or None
         The bound on the median ratio.
+    least : float or None
+        Its least time over the reference's least: what interruptions change least.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Comparison:
     difference: Spread | None = None
     missing: str | None = None
     at_most: float | None = None
+    least: float | None = None
 
     @property
     def holds(self) -> bool:
@@ -232,6 +235,7 @@ def _summary(
         ratio=Spread.of([own / other for own, other in pairs]),
         difference=Spread.of([(own - other) / units for own, other in pairs]),
         at_most=at_most,
+        least=min(rounds[name]) / min(rounds[reference]),
     )
 
 

@@ -70,6 +70,6 @@ if __name__ == "__main__":
                 "mmengine": harness.elsewhere("benchmarks.optim_average:make_mmengine"),
             },
             reference="foreach",
-            at_most={"engine": 1.15},
+            at_most={"engine": 1.1},
         )
     )

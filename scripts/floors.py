@@ -52,6 +52,7 @@ def build(folder: Path, out: Path) -> None:
 
 def build_released(out: Path) -> dict[str, list[Version]]:
     """Build the wheel of every release tag and return the versions of each distribution."""
+    out.mkdir(parents=True, exist_ok=True)
     versions: dict[str, list[Version]] = {}
     for tag in run("git", "tag", "--list", "engine-*-v*").decode().split():
         distribution, _, version = tag.rpartition("-v")
@@ -61,6 +62,12 @@ def build_released(out: Path) -> dict[str, list[Version]]:
                 archive.extractall(tmp, filter="data")
             build(Path(tmp, folder), out)
         versions.setdefault(distribution, []).append(Version(version))
+    if not versions:
+        print(
+            "no release tag engine-<name>-v<version> is here, so every sibling comes from the "
+            "working tree; if there are releases, fetch their tags: git fetch --tags",
+            flush=True,
+        )
     return versions
 
 

@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from engine_dist.testing import ProcessPool
+
+# How long an example takes is of the machine and what else it does.
+settings.register_profile("engine", deadline=None)
+settings.load_profile("engine")
 
 
 # The import stands inside: the tests of the packages without torch load this file too.

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,20 +18,36 @@ _FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def run_readme(path: str | Path) -> int:
-    """Execute every fenced python block of a file, in order and in one namespace; return how many.
+    """Run the fenced python blocks of a file as one program; return how many there are.
 
-    A relative path starts at the repository's root.  An error's traceback names the file and line.
+    So does a reader who puts them into a file: a process that it starts may import it anew.  A
+    relative path starts at the repository's root.  An error's traceback has the lines of the file.
     """
-    file = ROOT / path
-    text = file.read_text(encoding="utf-8")
-    namespace: dict[str, object] = {"__name__": "readme"}
-    count = 0
-    for match in _FENCE.finditer(text):
-        line = text.count("\n", 0, match.start(1))
-        code = compile("\n" * line + match.group(1), str(file), "exec")
-        exec(code, namespace)
-        count += 1
-    return count
+    text = (ROOT / path).read_text(encoding="utf-8")
+    blocks = list(_FENCE.finditer(text))
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder, "readme.py")
+        program.write_text(_code(text, blocks), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", program],
+            cwd=folder,
+            env={**os.environ, "TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise AssertionError(f"{path}\n{done.stdout}{done.stderr}")
+    return len(blocks)
+
+
+def _code(text: str, blocks: list[re.Match[str]]) -> str:
+    """Return the blocks, each at the line where it stands."""
+    lines: list[str] = []
+    for block in blocks:
+        lines += [""] * (text.count("\n", 0, block.start(1)) - len(lines))
+        lines += block[1].splitlines()
+    return "\n".join([*lines, ""])
 
 
 def modules(package: str) -> Iterator[str]:

@@ -53,8 +53,6 @@ class Digits(BaseDataset):
 class ToImage:
     """Turn 8 x 8 pixels of 0 to 16 into a tensor of 1 x 8 x 8 around 0."""
 
-    draws_nothing = True  # so that validation seeds no generators
-
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return what the model takes: the image and its label."""
         image = torch.from_numpy(results["inputs"]).unsqueeze(0)
@@ -87,12 +85,18 @@ class DigitNet(BaseModel):
         Channels of the first convolution; the others have twice as many.
     num_classes : int, default 10
         How many classes there are.
+    dropout : float, default 0.0
+        The part of the features that is left out at random in training.
     data_preprocessor : dict or nn.Module, optional
         See `BaseModel`.
     """
 
     def __init__(
-        self, width: int = 32, num_classes: int = 10, data_preprocessor: Any = None
+        self,
+        width: int = 32,
+        num_classes: int = 10,
+        dropout: float = 0.0,
+        data_preprocessor: Any = None,
     ) -> None:
         super().__init__(data_preprocessor)
         self.features = nn.Sequential(
@@ -102,6 +106,7 @@ class DigitNet(BaseModel):
             *self._block(2 * width, 2 * width),
             nn.AdaptiveAvgPool2d(2),
             nn.Flatten(),
+            nn.Dropout(dropout),
         )
         self.head = nn.Linear(8 * width, num_classes)
 

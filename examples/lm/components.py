@@ -52,8 +52,6 @@ class LibraryText(Dataset[dict[str, Tensor]]):
         How much text to take.
     """
 
-    draws_nothing = True  # so no generators need to be seeded for each window
-
     def __init__(
         self, split: str = "train", block_size: int = 128, characters: int = 1_000_000
     ) -> None:
@@ -77,9 +75,10 @@ class LibraryText(Dataset[dict[str, Tensor]]):
 class Block(nn.Module):
     """Causal self-attention and a small network, each added to what came in."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
+        self.dropout = nn.Dropout(dropout)
         self.norm1 = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -94,8 +93,8 @@ class Block(nn.Module):
         qkv = self.qkv(self.norm1(x)).view(n, t, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.out(attended.transpose(1, 2).reshape(n, t, width))
-        changed: Tensor = x + self.mlp(self.norm2(x))
+        x = x + self.dropout(self.out(attended.transpose(1, 2).reshape(n, t, width)))
+        changed: Tensor = x + self.dropout(self.mlp(self.norm2(x)))
         return changed
 
 
@@ -111,6 +110,10 @@ class GPT(BaseModel):
         Most tokens of a window.
     width, depth, heads : int
         Features a token, blocks, and attention heads a block.
+    dropout : float, default 0.0
+        The part of what a block adds that is left out at random in training.
+    data_preprocessor : dict or nn.Module, optional
+        See `BaseModel`.
     """
 
     def __init__(
@@ -120,11 +123,13 @@ class GPT(BaseModel):
         width: int = 128,
         depth: int = 4,
         heads: int = 4,
+        dropout: float = 0.0,
+        data_preprocessor: Any = None,
     ) -> None:
-        super().__init__()
+        super().__init__(data_preprocessor)
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(block_size, width)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocabulary, bias=False)
         self.apply(self._initialise)

@@ -10,8 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine_config import Config, ConfigError, apply_overrides, budget, evaluate
-from engine_config.overrides import CommandLine
+from engine_config import Config, ConfigError, apply_overrides
+from engine_config.overriding.overrides import CommandLine
+from engine_config.reading.reader import Reader
+from engine_config.strangers import budget
 
 KINDS = (".py", ".json", ".yaml", ".toml")
 BASE = "a = dict(b=[1, dict(c=2.5)], k='x')\nn = None\nt = (1, 'y')\n"
@@ -22,21 +24,17 @@ VALUES: dict[str, Any] = {
     "l": [],
 }
 
-for _module, _name in (
-    (budget, "MAX_STEPS"),
-    (budget, "MAX_ITEMS"),
-    (evaluate, "MAX_ITEMS"),
-):
-    setattr(_module, _name, getattr(_module, _name) // 50)  # so that what takes seconds is a fault
+budget.MAX_STEPS //= 50  # so that what takes seconds is a fault
+budget.MAX_ITEMS //= 50
 
 _folder = tempfile.TemporaryDirectory(prefix="engine-config-fuzz-")
 Path(_folder.name, "base.py").write_text(BASE)
 
 
 def read(text: str, kind: str) -> None:
-    """Read a text as data, ask for every place, print it and read that."""
+    """Read a text as data, in this process, ask for every place, print it and read that."""
     with suppress(ConfigError):
-        _use(Config.fromstring(text, kind, trusted=False))
+        _use(Config(Reader(False).read_text(text, f"text{kind}").values))
 
 
 def read_file(content: bytes, kind: str) -> None:
@@ -45,7 +43,7 @@ def read_file(content: bytes, kind: str) -> None:
     with open(path, "wb") as file:
         file.write(content)
     with suppress(ConfigError):
-        _use(Config.fromfile(path, trusted=False))
+        _use(Config(Reader(False).read(path).values))
 
 
 def override(text: str) -> None:
@@ -69,7 +67,7 @@ def _use(cfg: Config) -> None:
     with suppress(ConfigError):
         text = cfg.pretty_text
         if "import " not in text:
-            again = Config.fromstring(text, ".py", trusted=False)
+            again = Config(Reader(False).read_text(text, "text.py").values)
             assert again.pretty_text == text, text
 
 

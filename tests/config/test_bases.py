@@ -15,7 +15,7 @@ from engine_config import (
     ConfigKeyError,
     ConfigSecurityError,
 )
-from tests.config.files import write
+from tests.config.files import allowing, write
 
 
 @pytest.mark.parametrize("name", ["base.py", "./base.py", "../up.py", "{absolute}"])
@@ -244,7 +244,7 @@ def test_what_stands_beside_the_bases(tmp_path: Path, text: str) -> None:
     file = write(tmp_path, {"c.py": "", "b.py": "b = 1\n"})
     file.write_text(text, encoding="utf-8")
     for trusted in (True, False):
-        cfg = Config.fromfile(file, trusted=trusted)
+        cfg = Config.fromfile(file, trusted=trusted, limits=allowing(trusted, "NOT_SET"))
         assert cfg.to_dict() == {"b": 1, "a": "é", "c": 2}
         [place] = cfg.provenance("c")
         line = text.split("\n")[place.line - 1]

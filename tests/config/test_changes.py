@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_config import Config, Origin
-from engine_config.marks import Mark, Record, mark_of
+from engine_config import Config, ConfigDict, Origin
+from engine_config.values.dict_origins import DictOrigin, Record, dict_origin
 from tests.config.files import write
 
 PATHS = st.sampled_from([("a",), ("a", "b"), ("a", ...), ("a", "b", 0), ("a", "b", ...), ("c",)])
@@ -29,9 +29,25 @@ def test_a_line_that_sets_again_and_again_counts_once(tmp_path: Path) -> None:
     assert len(cfg.provenance("b.k3")) == 1
     assert len(cfg.provenance("b.c")) == 1
     for node in (cfg._cfg_dict, cfg.b):
-        mark = mark_of(node)
+        mark = dict_origin(node)
         assert mark is not None
         assert len(mark.changes) <= 128
+
+
+def test_what_a_program_appended_knows_what_is_merged_into_it(tmp_path: Path) -> None:
+    cfg = Config.fromfile(write(tmp_path, {"c.py": "steps = [dict(a=1)]\nother = dict(b=2)\n"}))
+    cfg.steps.append(ConfigDict(a=2))
+    cfg.merge_from_dict({"steps.1.a": 3, "steps.0.a": 4, "other.new.deep": 5})
+    cfg.steps[1].a = 6
+    files, here = ["c.py"], Path(__file__).name
+    for key, set_here in (
+        ("steps.1.a", 2),
+        ("steps.0.a", 1),
+        ("other.new.deep", 1),
+        ("other.b", 0),
+    ):
+        places = [Path(origin.file).name for origin in cfg.provenance(key)]
+        assert places == [*(files if key != "other.new.deep" else ()), *[here] * set_here]
 
 
 def chain(log: list[tuple[Any, ...]], path: tuple[Any, ...]) -> list[int]:
@@ -49,7 +65,7 @@ def chain(log: list[tuple[Any, ...]], path: tuple[Any, ...]) -> list[int]:
 def test_copies_remember_what_was_set_in_them(
     steps: list[tuple[int, tuple[Any, ...], int]], copied: list[int]
 ) -> None:
-    marks = [Mark(Record(), ())]
+    marks = [DictOrigin(Record(), ())]
     logs: list[list[tuple[Any, ...]]] = [[]]
     for number, (which, path, line) in enumerate(steps):
         if number in copied:

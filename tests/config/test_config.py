@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from collections import OrderedDict
 from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any, cast
@@ -57,11 +58,11 @@ def test_as_a_mapping() -> None:
         cfg.absent  # noqa: B018 - raises
     with pytest.raises(KeyError):
         cfg["absent"]
-    assert repr(Config({"a": 1}, filename="f.py")) == "Config (path: f.py): {'a': 1}"
+    assert repr(Config({"a": 1}, "a = 1", "f.py")) == "Config (path: f.py): {'a': 1}"
 
 
 def test_equal_by_what_it_holds() -> None:
-    assert Config({"a": 1}, filename="x") == Config({"a": 1})
+    assert Config({"a": 1}, "a = 1", "x.py") == Config({"a": 1})
     assert Config({"a": 1}) != Config({"a": 2})
     assert Config({"a": 1}) != 3
     with pytest.raises(TypeError, match="unhashable"):
@@ -250,3 +251,42 @@ def test_arguments_of_what_is_no_plain_value(
     assert found["model.flags"] == [False, True]
     assert found["model.pairs"] == [(3, 4), [5]]
     assert {"model.type", "help"}.isdisjoint(found)
+
+
+def test_the_text_of_a_file_that_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "c.py"
+    file.write_text("# of two\na = 2\n")
+    assert Config({"a": 1}, filename=file).text == "# of two\na = 2\n"
+    assert Config({"a": 1}, "", file).text == "# of two\na = 2\n"
+    assert Config({"a": 1}, "given", file).text == "given"
+    assert Config({"a": 1}).text == ""
+    with pytest.raises(FileNotFoundError, match=r"gone\.py"):
+        Config({"a": 1}, filename=tmp_path / "gone.py")
+
+
+class Own(dict[str, Any]):
+    """A dictionary of the user's own, with something more."""
+
+    more = 1
+
+
+@pytest.mark.parametrize("kind", [Own, OrderedDict])
+def test_a_dictionary_of_a_class_of_the_user(kind: Any) -> None:
+    """Which become a ConfigDict and which stay is as in MMEngine 0.10.7."""
+    kept = Own if kind is Own else ConfigDict
+    mine = kind(k={"z": 1}, l=[{"q": 1}])
+    cfg = Config({"a": mine, "l": [mine], "t": (mine,), "d": {"m": mine}})
+    cfg.d.i = cfg.d["j"] = mine
+    cfg.d.update(u=mine)
+    found = [cfg.a, cfg.l[0], cfg.t[0], cfg.d.m, cfg.d.i, cfg.d.j, cfg.d.u, ConfigDict(a=mine).a]
+    assert [type(one) for one in found] == [kept] * 8
+    assert type(cfg.a["k"]) is (dict if kind is Own else ConfigDict)
+    assert type(ConfigDict(mine)) is type(Config(mine)._cfg_dict) is ConfigDict
+    assert [type(one(cfg).a) for one in (copy, deepcopy)] == [kept] * 2
+    assert type(pickle.loads(pickle.dumps(cfg)).a) is kept
+    assert type(cfg.to_dict()["a"]) is dict
+    assert Config.fromstring(cfg.pretty_text, ".py") == cfg
+    cfg.merge_from_dict({"a.k.z": 5})
+    cfg.merge_from_dict({"a": {"w": 2}})
+    assert type(cfg.a) is kept
+    assert (cfg.a, mine["k"]) == ({"k": {"z": 5}, "l": [{"q": 1}], "w": 2}, {"z": 1})

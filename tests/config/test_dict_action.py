@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine_config import Config, ConfigError, ConfigOverrideError, DictAction
-from engine_config.override_values import parse_value
-from engine_config.overrides import CommandLine
+from engine_config.overriding.override_values import parse_value
+from engine_config.overriding.overrides import CommandLine
 
 
 def parse(*items: str) -> Any:

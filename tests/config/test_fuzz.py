@@ -24,16 +24,20 @@ def check_reading(text: str, kind: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        with suppress(ConfigError):
+        try:
             cfg = Config.fromstring(text, kind, trusted=False)
-            for key in cfg:
-                if isinstance(key, str) and "." not in key:
-                    cfg.provenance(key)
-            with suppress(ConfigError):
-                cfg.pretty_text  # noqa: B018 - must not crash
+        except ConfigError as error:
+            if "died" in str(error):  # of an error that is none of a config's
+                raise AssertionError from error
+            return
+        for key in cfg:
+            if isinstance(key, str) and "." not in key:
+                cfg.provenance(key)
+        with suppress(ConfigError):
+            cfg.pretty_text  # noqa: B018 - must not crash
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(texts, formats)
 def test_any_text(text: str, kind: str) -> None:
     check_reading(text, kind)

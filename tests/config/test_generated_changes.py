@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine_config import Config, ConfigError, apply_overrides
-from engine_config.provenance import chain_of
+from engine_config.values.provenance import chain_of
 
 # What a value is like; `number` takes its leaves to the number of the change that sets it.
 shapes: st.SearchStrategy[Any] = st.recursive(

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine_config import Config
-from engine_config.config_mapping import RESERVED_KEYS
+from engine_config.values.config_mapping import RESERVED_KEYS
 from tests.config.test_printing import check_round_trip
 
 # --------------------------------------------------------------------- expressions

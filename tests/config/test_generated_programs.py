@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine_config import Config, ConfigError
+from tests.config.files import read_here
 
 names = st.sampled_from("abc")
 atoms = st.one_of(
@@ -98,7 +99,7 @@ programs = st.lists(statements, min_size=1, max_size=5).map(
 
 def check_agreement(text: str) -> None:
     try:
-        data = Config.fromstring(text, ".py", trusted=False).to_dict()
+        data = read_here(text).to_dict()
     except ConfigError:
         return
     run = Config.fromstring(text, ".py").to_dict()

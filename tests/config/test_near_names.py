@@ -24,6 +24,10 @@ def test_an_attribute_and_a_key_that_are_not_there_name_near_ones() -> None:
         _ = cfg.model.dept
     with pytest.raises(KeyError, match="'zzz'; it has 'model', 'work_dir'"):
         cfg["zzz"]
+    with pytest.raises(KeyError, match="'modle'; did you mean 'model'"):
+        del cfg["modle"]
+    with pytest.raises(KeyError, match="'dept'; did you mean 'depth'"):
+        del cfg.model.dept
     with pytest.raises(KeyError, match="'x'; it is empty"):
         ConfigDict()["x"]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine_config import Config
-from engine_config.outline import outline_of, quick_outline
+from engine_config.reading.outline import outline_of, quick_outline
 from tests.config.files import write
 
 NAMES = st.sampled_from(["Conv", "b", "_c", "os", "read_base", "from_", "with_1", "ﬁ"])

@@ -19,7 +19,7 @@ from engine_config import (
     apply_overrides,
 )
 from engine_config.cli import main
-from engine_config.dotted_keys import item_of
+from engine_config.overriding.dotted_keys import item_of
 
 
 def config() -> Config:

@@ -55,26 +55,6 @@ def test_imports_that_fail(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
         Config.fromfile(write(tmp_path, {"c.py": "custom_imports = ['json']"}))
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("c.yaml", "custom_imports: {{imports: [{}]}}"),
-        ("c.json", '{{"custom_imports": {{"imports": ["{}"]}}}}'),
-        ("c.toml", "custom_imports = {{imports = ['{}']}}"),
-    ],
-)
-def test_data_imports_nothing(
-    tmp_path: Path, module: str, name: str, text: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING, "engine.config"):
-        cfg = Config.fromfile(write(tmp_path, {name: text.format(module)}))
-    assert "its custom_imports are not imported" in caplog.text
-    assert cfg.custom_imports.imports == [module]
-    file = write(tmp_path, {"d.py": f"custom_imports = dict(imports=['{module}'])"})
-    Config.fromfile(file, trusted=False)
-    assert module not in sys.modules
-
-
 @pytest.mark.parametrize("name", ["c.py", "c.yaml"])
 def test_deprecated_configs(tmp_path: Path, name: str) -> None:
     files = {

@@ -19,8 +19,8 @@ from engine_config import (
     ConfigKeyError,
     ConfigSubstitutionError,
 )
-from engine_config.substitution import Substitution
-from tests.config.files import write
+from engine_config.reading.substitution import Substitution
+from tests.config.files import allowing, write
 
 BASE = "a = dict(x=1, f=1.5, t=(1, 2), s='text', d=dict(k=[1]), no=None)\nl = [dict(k=7)]\n"
 
@@ -143,7 +143,8 @@ def test_what_a_hole_holds_cannot_leave_its_string(
         "a = '<{{ $EVIL:1 }}>'\nb = f'<{{ $EVIL:1 }}>{1 + 1}'\nc = r'\\d\\'{{ $EVIL:1 }}\\n'\n"
         'd = rf"""\\{{ $EVIL:1 }}\\\\{2}\n{{x}}"""\ne = b\'{{ $EVIL:1 }}\'\nf = "{{{ $EVIL }}}"\n'
     )
-    cfg = Config.fromfile(write(tmp_path, {"c.py": text}), trusted=trusted)
+    file = write(tmp_path, {"c.py": text})
+    cfg = Config.fromfile(file, trusted=trusted, limits=allowing(trusted, "EVIL"))
     assert (cfg.a, cfg.b, cfg.f) == (f"<{EVIL}>", f"<{EVIL}>2", f"{{{EVIL}}}")
     assert cfg.c == rf"\d\'{EVIL}\n"
     assert cfg.d == rf"\{EVIL}\\2" + "\n{x}"
@@ -167,11 +168,12 @@ def test_no_text_becomes_code(
 ) -> None:
     monkeypatch.setenv("CODE", f"open({str(tmp_path / 'made')!r}, chr(119))")
     text = f"d = {{'}}': 1}}\nx = 1\na = {string}\n"
+    file = write(tmp_path, {"c.py": text})
     with pytest.raises(
         ConfigSubstitutionError,
         match=r"c\.py:[34]: .* of an f-string, where its text would be code",
     ):
-        Config.fromfile(write(tmp_path, {"c.py": text}), trusted=trusted)
+        Config.fromfile(file, trusted=trusted, limits=allowing(trusted, "CODE"))
     assert not (tmp_path / "made").exists()
 
 
@@ -221,7 +223,8 @@ def test_in_the_base_statement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 "c": "[2]",
             }
         files["c.py"] = files["c.py"].replace("import os", "").replace("del os", "")
-        cfg = Config.fromfile(write(tmp_path, files), trusted=False)
+        limits = allowing(False, "NOT_SET")
+        cfg = Config.fromfile(write(tmp_path, files), trusted=False, limits=limits)
         assert cfg.to_dict() == {"a": 1, "b": [2], "c": "[2]"}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine_dataset import BaseDataset, build_dataloader
+from engine_dataset import BaseDataset
 
 
 class Numbers(BaseDataset):
@@ -47,15 +47,6 @@ class Draw:
         return {**sample, "drawn": draw()}
 
 
-def by_number(batches: Any) -> dict[int, str]:
-    """Return what was drawn for each number of `Numbers`, of batches as `pseudo_collate` makes."""
-    return {
-        number: drawn
-        for batch in batches
-        for number, drawn in zip(batch["number"], batch["drawn"], strict=True)
-    }
-
-
 SIZE = 13
 
 
@@ -72,10 +63,3 @@ def config(**changes: Any) -> dict[str, Any]:
 def numbers(batches: Any) -> list[int]:
     """Return the numbers of all batches."""
     return [number for batch in batches for number in batch["number"]]
-
-
-def drawn(epoch: int = 0, seed: int = 7, **changes: Any) -> dict[int, str]:
-    """Return what each number's sample draws through a loader."""
-    loader = build_dataloader(config(**changes), seed=seed)
-    loader.sampler.set_epoch(epoch)
-    return by_number(loader)

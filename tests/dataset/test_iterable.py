@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from engine_dataset import build_dataloader, get_loader_state, set_loader_state
 from engine_dist.testing import ProcessPool
@@ -162,7 +162,7 @@ def test_a_pass_goes_on_where_it_stood(workers: int, persistent: bool, consumed:
     assert set_loader_state(third, get_loader_state(again, consumed=1)) == consumed + 1
     assert list(third) == whole[consumed + 1 :]
     assert get_loader_state(third, consumed=0)["sampler"] == {
-        "epoch": 1, "position": 0, "source": None
+        "epoch": 1, "position": 0, "source": None, "seeded": False
     }  # fmt: skip
     assert list(third) == whole  # the next pass
     # also where workers have been at work for long
@@ -262,10 +262,11 @@ def test_a_stream_with_a_state_is_not_read_again(
     cfg = config(kind, num_workers=workers)
     parts = pool2.run(some, cfg, None, 3)
     state = parts[0][1]
-    assert state["sampler"] == {"epoch": 0, "position": 12, "source": {"at": 12}}
+    place = {"epoch": 0, "position": 12, "source": {"at": 12}}
+    assert state["sampler"] == {**place, "seeded": True}
     again = build_dataloader(config(kind))
     assert set_loader_state(again, state) == 6
-    assert get_loader_state(again, consumed=0) == {**state, "consumed": 0}
+    assert get_loader_state(again, consumed=0)["sampler"] == {**place, "seeded": False}
     assert list(chain(*again)) == again.dataset.read == list(range(12, 23))
     assert list(chain(*again)) == list(range(23))
     rest = pool2.run(some, cfg, state, None)
@@ -277,7 +278,8 @@ def test_a_state_of_other_batches_than_those_consumed_is_not_saved() -> None:
     batches = iter(loader)
     next(batches), next(batches)  # one of them was fetched ahead
     state = get_loader_state(loader, consumed=1)
-    assert state["sampler"] == {"epoch": 0, "position": 2, "source": None}
+    assert state["sampler"]["position"] == 2
+    assert state["sampler"]["source"] is None
     assert some(config(Counted), state, None)[0] == list(range(2, 23))
 
 
@@ -300,34 +302,79 @@ def passes(cfg: dict[str, Any], number: int = 1) -> list[Any]:
 
 
 def test_a_stream_that_draws_is_the_same_for_all(pool2: ProcessPool) -> None:
-    cfg = config(Shuffled)
+    cfg = config(Shuffled, num_workers=2)
     first, second = passes(cfg, 2)
     assert sorted(number for number, _ in first) == list(range(23))
     assert [number for number, _ in first] != [number for number, _ in second]
+    assert passes({**cfg, "num_workers": 1}, 2) == [first, second]
     for workers in (0, 2):
         again = config(Shuffled, num_workers=workers)
-        assert passes(again, 2) == [first, second]
         assert pool2.run(passes, again) == [[first[::2]], [first[1::2]]]
-        taken, state = some(again, None, 4)
-        torch.rand(3)
-        assert taken + some(again, state, None)[0] == first
-    assert passes(config(Shuffled, num_workers=2, persistent_workers=True), 2) == [first, second]
+    taken, state = some(cfg, None, 4)
+    torch.rand(3)
+    assert taken + some(cfg, state, None)[0] == first
+    assert passes({**cfg, "persistent_workers": True}, 2) == [first, second]
 
 
-def test_the_models_random_numbers_are_left_alone() -> None:
+def seed_all() -> None:
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002  # the old generator is the one at stake
+    torch.manual_seed(1)
+
+
+def test_one_process_draws_from_its_own_generators_as_torchs_loader_does() -> None:
+    found = []
+    for loader in (build_dataloader(config(Shuffled), seed=3),
+                   DataLoader(Shuffled(23), batch_size=2, collate_fn=list)):  # fmt: skip
+        seed_all()
+        found.append([list(loader), list(loader), draw()])
+    assert found[0] == found[1]
+
+
+def test_one_process_goes_on_with_a_stream_that_draws_its_order() -> None:
+    loader = build_dataloader(config(Shuffled), seed=3)
+    seed_all()
+    whole = list(chain(*loader))
+    again = build_dataloader(config(Shuffled), seed=3)
+    set_loader_state(again, {**get_loader_state(loader, consumed=4), "consumed": 4})
+    seed_all()
+    rest = iter(again)  # which is where it stood at once, and draws on from what it is given now
+    seed_all()
+    found = list(chain(*rest))
+    assert [number for number, _ in found] == [number for number, _ in whole[8:]]
+    seed_all()
+    assert found[0][1] == draw()
+
+
+def test_what_a_stream_draws_elsewhere_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    for was, now in ((0, 2), (2, 0)):
+        _, state = some(config(Shuffled, num_workers=was), None, 4)
+        again = build_dataloader(config(Shuffled, num_workers=now), seed=3)
+        caplog.clear()
+        set_loader_state(again, {**state, "sampler": {**state["sampler"], "position": 0}})
+        assert not caplog.text
+        set_loader_state(again, state)
+        assert "Shuffled was read by one process and is read by several" in caplog.text
+
+
+def numbers_apart(workers: int) -> list[str]:
+    """Return what is drawn besides a stream, without it and with it."""
     found = []
     for read in (False, True):
-        loader = iter(build_dataloader(config(Shuffled), seed=3))
-        random.seed(1)
-        np.random.seed(1)  # noqa: NPY002  # the old generator is the one at stake
-        torch.manual_seed(1)
+        loader = iter(build_dataloader(config(Shuffled, num_workers=workers), seed=3))
+        seed_all()
         if read:
             next(loader)
         found.append(draw())
         if read:
             next(loader)
         found.append(draw())
-    assert found[:2] == found[2:]
+    return found
+
+
+def test_the_models_random_numbers_are_left_alone_on_several_ranks(pool2: ProcessPool) -> None:
+    for found in pool2.run(numbers_apart, 0):
+        assert found[:2] == found[2:]
 
 
 class Epochs(Stream):

@@ -5,18 +5,19 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from itertools import chain
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Subset, TensorDataset
-from torch.utils.data import ConcatDataset as TorchConcat
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
+from engine_config import Config
 from engine_dataset import (
-    ConcatDataset,
     DefaultSampler,
-    RepeatDataset,
     build_dataloader,
     default_collate,
     get_loader_state,
@@ -96,35 +97,23 @@ def test_objects_stay_what_they_are() -> None:
     assert build_dataloader([1, 2]) == [1, 2]
 
 
-def test_without_a_seed_it_is_torchs_own() -> None:
-    assert type(build_dataloader(config())) is DataLoader
+@pytest.mark.parametrize("seed", [None, 1])
+def test_without_workers_it_is_torchs_own(seed: int | None) -> None:
+    assert type(build_dataloader(config(), seed=seed)) is DataLoader
 
 
-def test_where_nothing_is_drawn_it_is_torchs_own() -> None:
-    plain = Numbers()
-
-    class Own(Numbers):
-        def prepare_data(self, idx: int) -> Any:
-            return idx
-
-    class Quiet(Own):
-        draws_nothing = True  # type: ignore[assignment]  # an attribute says it as well
-
-    class Same(Draw):
-        draws_nothing = True
-
-    tensors = TensorDataset(torch.arange(4))
-    kinds: dict[bool, list[Any]] = {
-        True: [plain, ConcatDataset([plain, plain]), RepeatDataset(plain, 2), [1, 2], tensors,
-               Subset(tensors, [1]), TorchConcat([tensors, Subset(tensors, [0])]), torch.arange(3),
-               Quiet(), Numbers(pipeline=[Same()])],
-        False: [Own(), Numbers(pipeline=[Same(), Draw()]), ConcatDataset([plain, Own()]),
-                Subset(Own(), [0]), TorchConcat([tensors, Own()])],
-    }  # fmt: skip
-    for draws_nothing, datasets in kinds.items():
-        for dataset in datasets:
-            loader = build_dataloader(config(dataset=dataset), seed=1)
-            assert (type(loader) is DataLoader) == draws_nothing, dataset
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_cut_pass_that_goes_on_is_no_longer(workers: int) -> None:
+    cfg = config(num_batch_per_epoch=4, num_workers=workers)
+    loader = build_dataloader(cfg, seed=1)
+    whole = numbers(loader)
+    again = build_dataloader(cfg, seed=1)
+    assert len(whole) == 12
+    for stop in (3, 4):
+        batches = list(islice(iter(loader), stop))
+        set_loader_state(again, get_loader_state(loader, consumed=stop))
+        assert numbers(batches) + numbers(again) == whole
+        assert numbers(again) == whole  # and the next pass is whole
 
 
 @pytest.mark.parametrize(
@@ -202,6 +191,69 @@ def test_workers_leave_the_garbage_of_their_parent_alone(pool2: ProcessPool) -> 
     assert {*one, *other} == set(range(5))
 
 
+class Stream(IterableDataset[dict[str, int]]):
+    """Some numbers, one after another."""
+
+    def __iter__(self) -> Iterator[dict[str, int]]:
+        return iter([{"number": n} for n in range(SIZE)])
+
+
+class Belonging:
+    """Ends a process that collects it and did not make it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+        self.pid = os.getpid()
+
+    def __del__(self) -> None:
+        if os.getpid() != self.pid:
+            os._exit(1)
+
+
+def collect_as_python_may() -> None:
+    """Collect where a new process makes its first objects, if it may collect by itself there."""
+    if _forking.is_set() and gc.isenabled():
+        gc.collect()
+
+
+_forking = Event()
+os.register_at_fork(after_in_child=collect_as_python_may)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_workers_leave_garbage_alone_from_their_first_moment(stream: bool) -> None:
+    belonging = Belonging()
+    gc.collect()  # so that only a whole collection sees it from now on
+    del belonging
+    data: dict[str, Any] = {"dataset": Stream(), "sampler": None} if stream else {}
+    _forking.set()
+    try:
+        loaded = numbers(build_dataloader(config(num_workers=1, **data), seed=0))
+    finally:
+        _forking.clear()
+    assert sorted(loaded) == list(range(SIZE))
+    assert gc.isenabled()
+
+
+class Enabled(Numbers):
+    """Gives whether its process collects garbage by itself."""
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        return super().get_data_info(int(gc.isenabled()))
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_workers_collect_garbage_of_their_own_as_their_parent_does(enabled: bool) -> None:
+    loader = build_dataloader(config(dataset=Enabled(), num_workers=1))
+    if not enabled:
+        gc.disable()
+    try:
+        assert set(numbers(loader)) == {int(enabled)}
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("seed", [None, 1])
 def test_a_killed_worker_ends_the_run(seed: int | None) -> None:
     cfg = config(num_workers=1)
@@ -214,3 +266,16 @@ def test_a_killed_worker_ends_the_run(seed: int | None) -> None:
     assert (
         "the system ended a worker process of the data loader, mostly for want of memory" in note
     )
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"num_workers": -1}, {"batch_sise": 4}])
+def test_an_error_names_the_loader(tmp_path: Path, settings: dict[str, int]) -> None:
+    loader: dict[str, Any] = dict(settings)
+    (tmp_path / "empty.json").write_text('{"metainfo": {}, "data_list": []}')
+    loader["dataset"] = {"type": "BaseDataset", "ann_file": str(tmp_path / "empty.json")}
+    (tmp_path / "c.py").write_text(f"x = 1\nval_dataloader = {loader!r}\n")
+    cfg = Config.fromfile(tmp_path / "c.py")
+    with pytest.raises((TypeError, ValueError)) as error:
+        build_dataloader(cfg.val_dataloader, seed=1)
+    note = f"in the data loader (val_dataloader, {tmp_path / 'c.py'}:2)"
+    assert error.value.__notes__[-1] == note  # type: ignore[attr-defined,unused-ignore]  # new in 3.11

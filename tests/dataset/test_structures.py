@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -265,3 +266,31 @@ def test_odd_labels() -> None:
         LabelData.onehot_to_label(torch.ones(2, 2))
     with pytest.raises(ValueError, match="zeros and ones alone"):
         LabelData.onehot_to_label(torch.tensor([2, 0]))
+
+
+def test_metainfo_is_copied_together_and_constants_are_not() -> None:
+    shared, size = [1], (2, (3, [4]))
+    element = BaseDataElement(metainfo={"a": shared, "b": shared, "size": size, "name": "x"})
+    assert element.a is element.b
+    assert element.a is not shared
+    size[1][1].append(5)
+    assert element.size == (2, (3, [4]))
+    assert element.metainfo_keys() == ["a", "b", "size", "name"]
+
+
+def test_what_is_no_name_is_refused() -> None:
+    for method in ("set_data", "set_metainfo"):
+        with pytest.raises(TypeError):
+            getattr(BaseDataElement(), method)({1: 2})
+
+
+class Loud(BaseDataElement):
+    """Has a say in every field."""
+
+    def set_field(self, value: Any, name: str, *args: Any, **kwargs: Any) -> None:
+        super().set_field(value, name.lower(), *args, **kwargs)
+
+
+def test_a_subclass_that_sets_fields_itself_is_asked() -> None:
+    element = Loud(metainfo={"SIZE": 1}, BOX=2)
+    assert element.to_dict() == {"size": 1, "box": 2}

@@ -270,7 +270,8 @@ def test_the_time_out_is_the_groups(pool2: ProcessPool, tmp_path: Path) -> None:
 def test_other_starters_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
     for name, function in [("deepspeed", "init_distributed"), ("colossalai", "launch_from_torch")]:
-        library = types.ModuleType(name)
+        library: Any = types.ModuleType(name)
+        library.ops = types.SimpleNamespace(__compatible_ops__={})
         setattr(library, function, lambda **options: calls.append(options))
         monkeypatch.setitem(sys.modules, name, library)
     monkeypatch.setenv("RANK", "0")

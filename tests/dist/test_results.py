@@ -211,6 +211,7 @@ def test_packing_round_trip(items: list[Any]) -> None:
         torch.arange(80_000).view(2, -1).t(), torch.ones(3, requires_grad=True),
         torch.eye(3).to_sparse(), torch.complex(torch.ones(2), torch.ones(2)).conj(),
         torch.nn.Parameter(torch.ones(2)), torch.ones(30_000, dtype=torch.bool),
+        torch.arange(6).to(torch.bfloat16).view(2, 3).t(), torch.rand(4, 6)[1:3, ::2],
     ],
     ids=lambda t: f"{t.dtype}{tuple(t.shape)}",
 )  # fmt: skip
@@ -221,4 +222,5 @@ def test_packing_tensors(tensor: torch.Tensor) -> None:
     assert got.requires_grad == tensor.requires_grad
     assert got.dtype == tensor.dtype
     torch.testing.assert_close(got.detach(), tensor.detach(), rtol=0, atol=0)
+    got.detach().zero_()  # nobody else holds it
     assert len(data) < 2**17  # what is big is beside it

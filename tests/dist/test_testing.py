@@ -83,3 +83,21 @@ def test_a_rank_starts_processes_as_a_program_does(pool2: ProcessPool) -> None:
     default = multiprocessing.get_all_start_methods()[0]
     assert pool2.run(multiprocessing.get_start_method) == [default, default]
     assert pool2.run(read_by_workers) == [8, 8]
+
+
+def _hold(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def test_a_pool_ends_while_a_forked_child_holds_its_pipes() -> None:
+    pool = ProcessPool(1)
+    pool.run(os.getpid)
+    child = multiprocessing.get_context("fork").Process(target=_hold, args=(60,))
+    child.start()
+    (process, _), *_ = pool._processes
+    try:
+        pool.close()
+        assert process.exitcode == 0  # and not killed, after a while
+    finally:
+        child.kill()
+        child.join()

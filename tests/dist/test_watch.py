@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.dist.test_launch import free_port
 
@@ -18,10 +19,11 @@ import os, signal, sys, time
 import torch
 import engine_dist as dist
 from engine_dist.launch import shut_down
-from engine_dist.watch import naming_lost_ranks
+from engine_dist.watch import naming_lost_ranks, report_to
 
 how, timeout, lost = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 dist.init_dist("pytorch", backend="gloo", timeout=timeout)
+report_to(sys.argv[4])
 rank = dist.get_rank()
 model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
 dist.barrier()
@@ -63,7 +65,14 @@ def job(folder: Path, how: str, timeout: float, size: int = 3, lost: int = 1) ->
         }  # fmt: skip
         ranks.append(
             subprocess.Popen(
-                [sys.executable, str(script), how, str(timeout), str(lost)],
+                [
+                    sys.executable,
+                    str(script),
+                    how,
+                    str(timeout),
+                    str(lost),
+                    str(folder / "fault.txt"),
+                ],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
@@ -109,6 +118,20 @@ def test_who_is_lost_is_said(tmp_path: Path, how: str, timeout: float, message: 
         assert all(
             "all_reduce (call 2 of this rank's collectives) failed" in text for text in said
         )
+    report = (tmp_path / "fault.txt").read_text()
+    for text in said:  # each names the one file, in which both who are left say where they were
+        assert f"what each rank knows of it is in {tmp_path / 'fault.txt'}" in text
+    for rank in (0, 2):
+        assert f"==== rank {rank}: " in report
+        assert f"failed on rank {rank}: rank 1 " in report
+    assert report.count("-- stacks") == (3 if how == "late" else 2)
+    assert report.count("-- raised\nTraceback") == 2
+    assert "rank 1 was last seen at\n" in report
+    assert f"{tmp_path / 'script.py'}:" in report  # the frames of who is lost, as it last told
+    if how != "backward":
+        assert report.count("call 2: all_reduce [2] torch.float32, begun at ") >= 2
+    if hasattr(torch._C._distributed_c10d, "_dump_fr_trace"):
+        assert report.count("gloo:all_reduce [[2]] ['Float']") >= (how != "backward")
 
 
 @pytest.mark.slow

@@ -34,6 +34,15 @@ def test_without_any_prefix_names_stay() -> None:
     assert metric.evaluate(1) == {"n": 1, "order": [3]}
 
 
+@pytest.mark.parametrize("size", [-1, 1.5, "3"])
+def test_what_is_no_length_of_a_data_set(size: Any) -> None:
+    metric = Count()
+    metric.process(None, [{"index": i} for i in range(5)])
+    with pytest.raises(ValueError, match="size is the length of the data set, 0 or more, or None"):
+        metric.evaluate(size)
+    assert len(metric.results) == 5
+
+
 def test_results_beyond_the_data_set_are_dropped() -> None:
     metric = Count()
     metric.process(None, [{"index": i} for i in range(5)])

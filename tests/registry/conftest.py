@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine_registry import imports
-from engine_registry.context import current_scope
+from engine_registry.scope import current_scope
 
 MakePackage = Callable[..., Path]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine_config import Config
 from engine_registry import DefaultScope, Registry, RegistryError, UnknownNameError
 from engine_registry.suggestions import nearest
 
@@ -81,6 +82,17 @@ def test_a_module_that_is_not_imported_has_it(make_package: Make, name: str) -> 
     assert f"{folder / 'cows.py'}:{line} registers {name!r} and is not imported" in text
     assert "import herd.cows, or set custom_imports=dict(imports=['herd.cows'])" in text
     assert not {"herd", "herd.cows"} & set(sys.modules)
+
+
+def test_what_is_not_trusted_is_not_told_to_import(make_package: Make) -> None:
+    make_package("herd", cows=REGISTERS)
+    registry: Registry[Any] = Registry("cow", scope="herd")
+    for name in ("Berta", "Resi"):
+        cfg = Config.fromstring(f"type: {name}", ".yaml", trusted=False)
+        with pytest.raises(UnknownNameError) as caught:
+            registry.build(cfg)
+        assert "the config is not trusted and imports nothing" in str(caught.value)
+        assert "custom_imports" not in str(caught.value)
 
 
 def test_a_location_of_another_registry_that_is_not_imported_has_it(make_package: Make) -> None:

@@ -37,6 +37,16 @@ def test_the_current_one_is_the_one_made_last() -> None:
     assert Board.get_current_instance() is last
 
 
+def test_a_name_that_is_free_again() -> None:
+    first, other = Board.get_instance("a"), Board.get_instance("b")
+    first.forget_instance()
+    again = Board.get_instance("a")
+    assert again is not first
+    first.forget_instance()  # the name is another's by now
+    assert Board.get_instance("a") is again
+    assert Board.instance_names() == [other.instance_name, "a"]
+
+
 def test_arguments_without_effect_warn() -> None:
     Board.get_instance("a")
     with pytest.warns(UserWarning, match="size have no effect"):

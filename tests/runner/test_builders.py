@@ -62,7 +62,9 @@ def test_custom_hooks_with_a_priority(tmp_path: Path) -> None:
 def test_which_hooks_act_where(tmp_path: Path) -> None:
     info = Runner(**run_cfg(tmp_path)).get_hooks_info()
     part = info[info.index("after_train_iter:") : info.index("after_train_epoch:")]
-    assert [line.split()[-1] for line in part.splitlines()[1:]] == [
+    *named, line = part.splitlines()[1:]
+    assert line.strip() == "-" * 20
+    assert [line.split()[-1] for line in named] == [
         name for name in DEFAULT if name != "DistSamplerSeedHook"
     ]
     assert "(VERY_HIGH   ) RuntimeInfoHook" in part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -37,6 +38,14 @@ def test_two_processes_end_equal_and_share_the_samples(pool2: ProcessPool, tmp_p
         part = slice(2 * epoch, 2 * epoch + 2)
         samples = [i for seen in (seen0, seen1) for batch in seen[part] for i in batch]
         assert sorted(samples) == list(range(SIZE))
+
+
+def test_each_row_is_written_once(pool2: ProcessPool, tmp_path: Path) -> None:
+    pool2.run(train, str(tmp_path), timeout=300)
+    (file,) = tmp_path.glob("*/vis_data/scalars.json")
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss" in row] == list(range(1, 9))
+    assert [row["step"] for row in rows if "error" in row] == [1, 2, 3, 4, 4]  # and once by hand
 
 
 def test_the_same_global_batches_on_one_process(pool2: ProcessPool, tmp_path: Path) -> None:
@@ -85,3 +94,7 @@ def test_one_folder_for_one_run(pool2: ProcessPool) -> None:
         (log,) = Path(folder).glob("*/*.log")
         assert log.with_suffix("").name == log.parent.name
         assert len(list(Path(folder).glob("epoch_*.pth"))) == 4
+        (scalars,) = Path(folder).glob("*/vis_data/scalars.json")
+        rows = [json.loads(line) for line in scalars.read_text().splitlines()]
+        # the main process' rows alone
+        assert [row["step"] for row in rows if "loss" in row] == list(range(1, 9))

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from engine_runner.hook_list import HookList
 from engine_runner.hooks import Hook, RunnerLike
+from engine_runner.hooks.dispatch import HookList
 
 RUNNER = cast(RunnerLike, object())
 
@@ -66,7 +66,7 @@ def test_hooks_that_do_nothing_at_a_point_are_not_called_there() -> None:
     hooks.add(Noting("a", []))
     assert hooks._calls["after_train_iter"] == ()
     assert "after_train_iter" not in hooks.describe()
-    assert "before_run:\n  (NORMAL      ) Noting" in hooks.describe()
+    assert "before_run:\n(NORMAL      ) Noting " in hooks.describe()
 
 
 def test_the_same_hook_twice() -> None:

@@ -16,8 +16,6 @@ from engine_runner import Runner
 from engine_runner.hooks import Hook, RunnerLike
 from tests.runner.toys import run_cfg
 
-pytest.importorskip("schedulefree")
-
 
 class Weights(Hook):
     """Notes the weights after each step."""
@@ -49,6 +47,7 @@ class Measured(BaseMetric):
 
 
 def cfg(folder: Path, **changes: Any) -> dict[str, Any]:
+    pytest.importorskip("schedulefree")
     optimizer = {"type": "SGDScheduleFree", "lr": 0.1}
     return run_cfg(
         folder,

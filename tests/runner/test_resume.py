@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from torch import nn
 
 from engine_runner import Runner
 from engine_runner.hooks import Hook, RunnerLike
-from tests.runner.toys import run_cfg, stream_cfg
+from engine_runner.visualization import LocalVisBackend
+from tests.runner.toys import loader, loader_cfg, run_cfg, stream_cfg
 
 
 class Stop(Exception):  # noqa: N818  # no error
@@ -63,6 +66,27 @@ def test_resumed_equals_unbroken(tmp_path: Path, stop: int, by_epoch: bool | str
     assert seen == unbroken.model.seen
 
 
+@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize("data", [loader_cfg, loader], ids=["seekable", "read past"])
+def test_resumed_from_an_epoch_equals_unbroken(
+    tmp_path: Path, epochs: int, data: Callable[..., Any]
+) -> None:
+    def run(folder: str, **changes: Any) -> Runner:
+        return Runner(**run_cfg(tmp_path / folder, train_dataloader=data(shuffle=True), **changes))
+
+    unbroken = run("whole")
+    unbroken.train()
+    broken = run("broken", custom_hooks=[StopAt(3 * epochs + 2)])  # in the epoch after
+    with pytest.raises(Stop):
+        broken.train()
+    resumed = run("broken", resume=True)
+    resumed.train()
+    assert (resumed.epoch, resumed.iter) == (4, 12)
+    assert same(resumed.model, unbroken.model)
+    assert resumed.model.seen == unbroken.model.seen[3 * epochs :]  # type: ignore[index]  # as above
+    assert resumed.optim_wrapper.get_lr() == unbroken.optim_wrapper.get_lr()
+
+
 def test_nothing_to_resume_from_starts_anew(tmp_path: Path) -> None:
     runner = Runner(**run_cfg(tmp_path, resume=True))
     runner.train()
@@ -98,3 +122,35 @@ def test_the_newest_checkpoint_is_cut_off(tmp_path: Path) -> None:
     assert resumed.iter == 12
     assert torch.load(newest, weights_only=True)["meta"]["iter"] == 12
     assert "going on from the newest whole checkpoint" in Path(resumed.logger.log_file).read_text()  # type: ignore[arg-type]  # the main process writes one
+
+
+class SlowBackend(LocalVisBackend):
+    """Takes its time, as a disk does, so that rows wait."""
+
+    def add_scalars(self, *args: Any, **kwargs: Any) -> None:
+        time.sleep(0.05)
+        super().add_scalars(*args, **kwargs)
+
+
+class Rows(Hook):
+    """Counts the rows that are in the file when a checkpoint is there."""
+
+    priority = "LOWEST"
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, int]] = []
+
+    def after_train_iter(
+        self, runner: RunnerLike, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        (file,) = Path(runner.work_dir).glob("*/vis_data/scalars.json")
+        text = file.read_text()
+        self.found.append((runner.iter + 1, sum("loss" in row for row in text.splitlines())))
+
+
+def test_what_was_logged_is_there_before_the_checkpoint(tmp_path: Path) -> None:
+    rows = Rows()
+    visualizer = {"type": "Visualizer", "vis_backends": [{"type": SlowBackend}]}
+    changes = {"default_hooks": every_iteration(), "custom_hooks": [rows]}
+    Runner(**run_cfg(tmp_path, **changes, visualizer=visualizer)).train()
+    assert all(written >= done for done, written in rows.found)

@@ -88,6 +88,7 @@ LOADERS: dict[str, Any] = {
     "configured": configured,
     "configured, workers": lambda: configured(num_workers=2),
     "configured, persistent workers": lambda: configured(num_workers=2, persistent_workers=True),
+    "configured, workers far ahead": lambda: configured(num_workers=2, prefetch_factor=4),
     "by hand": lambda: by_hand(shuffle=True),
     "by hand, in order": by_hand,
     "by hand, workers": lambda: by_hand(shuffle=True, num_workers=2),
@@ -152,10 +153,12 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path: Path, kind: str, by_epoch: 
 
 
 @pytest.mark.parametrize(
-    ("kind", "by_epoch"), [("configured", True), ("by hand", False), ("configured", False)]
-)
+    ("kind", "by_epoch"),
+    [("configured, workers", True), ("by hand, workers", False), ("configured, workers", False),
+     ("configured, workers far ahead", True)],
+)  # fmt: skip
 def test_a_resumed_run_with_workers(tmp_path: Path, kind: str, by_epoch: bool) -> None:
-    check(tmp_path, LOADERS[f"{kind}, workers"], by_epoch, (7,))
+    check(tmp_path, LOADERS[kind], by_epoch, (6,))  # the first batch of an epoch
 
 
 @pytest.mark.parametrize("by_epoch", [True, False])
@@ -197,3 +200,80 @@ def test_a_killed_run(tmp_path: Path) -> None:
     resumed = a_run(tmp_path / "a", loader, True, default_hooks={"checkpoint": hook}, resume=True)
     resumed.train()
     assert resumed.model.losses == unbroken.model.losses[6:]  # type: ignore[index]  # the model's own list
+
+
+class SaveWithin(Hook):
+    """Saves in the middle of a validation, as one does who saves by the clock, and ends the run."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+
+    def _save(self, runner: RunnerLike, at: str) -> None:
+        if at == self.at and runner.iter >= 5:
+            runner.save_checkpoint(runner.work_dir, "within.pth")
+            raise Stop
+
+    def before_val(self, runner: RunnerLike) -> None:
+        self._save(runner, "before_val")
+
+    def after_val_iter(
+        self, runner: RunnerLike, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if batch_idx == 2:
+            self._save(runner, "after_val_iter")
+
+    def after_val_epoch(self, runner: RunnerLike, metrics: dict[str, float] | None = None) -> None:
+        self._save(runner, "after_val_epoch")
+
+
+@pytest.mark.parametrize("at", ["before_val", "after_val_iter", "after_val_epoch"])
+@pytest.mark.parametrize(("kind", "by_epoch"), [("configured", True), ("configured", False)])
+def test_a_run_saved_within_a_validation(
+    tmp_path: Path, kind: str, by_epoch: bool, at: str
+) -> None:
+    loader, whole, rest = LOADERS[kind], Whole(), Whole()
+    unbroken = a_run(tmp_path / "whole", loader, by_epoch, whole)
+    unbroken.train()
+    broken = a_run(tmp_path / "a", loader, by_epoch, SaveWithin(at), default_hooks=NO_SAVES)
+    with pytest.raises(Stop):
+        broken.train()
+    file = str(tmp_path / "a" / "within.pth")
+    resumed = a_run(tmp_path / "a", loader, by_epoch, rest, load_from=file, resume=True)
+    resumed.train()
+    losses = [*broken.model.losses, *resumed.model.losses]  # type: ignore[misc]  # the model's own list
+    assert losses == unbroken.model.losses
+    assert all(torch.equal(a, b) for a, b in zip(rest.end, whole.end, strict=True))
+
+
+NO_SAVES = {"checkpoint": None}
+
+
+@pytest.mark.parametrize("kind", ["configured", "configured, workers"])
+def test_an_epoch_that_was_resumed_is_over_when_it_is_saved_again(
+    tmp_path: Path, kind: str
+) -> None:
+    loader = LOADERS[kind]
+    unbroken = a_run(tmp_path / "whole", loader, True)
+    unbroken.train()
+    first = a_run(tmp_path / "a", loader, True, StopAt(7))
+    with pytest.raises(Stop):
+        first.train()
+    by_epoch = {"checkpoint": {"type": "CheckpointHook", "interval": 1}}
+    second = a_run(tmp_path / "a", loader, True, StopAt(11), default_hooks=by_epoch, resume=True)
+    with pytest.raises(Stop):
+        second.train()
+    third = a_run(tmp_path / "a", loader, True, resume=True)
+    third.train()
+    assert third.model.losses == unbroken.model.losses[10:]  # type: ignore[index]  # the model's own list
+
+
+def test_a_run_on_another_number_of_workers_says_so(tmp_path: Path) -> None:
+    broken = a_run(tmp_path, LOADERS["configured, workers"], True, StopAt(7))
+    with pytest.raises(Stop):
+        broken.train()
+    fewer = LOADERS["configured"]
+    resumed = a_run(tmp_path, fewer, True, resume=True, log_level="WARNING")
+    resumed.train()
+    told = "".join(file.read_text() for file in tmp_path.glob("*/*.log"))
+    assert "there were 2 workers, and are 0" in told
+    assert len(resumed.model.losses) == 8  # type: ignore[arg-type]  # the model's own list

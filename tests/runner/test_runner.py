@@ -153,11 +153,32 @@ def test_learning_rates_follow_the_schedule(tmp_path: Path) -> None:
     assert rates == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("prefix", "keys"), [("module.", None), ("old.", [(r"^old\.", "")])])
+def test_weights_under_other_names(tmp_path: Path, prefix: str, keys: Any) -> None:
+    weights = nn.Linear(2, 1).state_dict(prefix=f"{prefix}linear.")
+    torch.save(weights, tmp_path / "weights.pth")
+    runner = Runner(**run_cfg(tmp_path))
+    runner.load_checkpoint(str(tmp_path / "weights.pth"), strict=True, revise_keys=keys)
+    loaded = runner.model.state_dict()
+    assert all(torch.equal(loaded[name.removeprefix(prefix)], w) for name, w in weights.items())
+
+
 def test_the_learning_rate_scales_with_the_batch(tmp_path: Path) -> None:
     cfg = run_cfg(tmp_path, auto_scale_lr={"base_batch_size": 8, "enable": True})
     cfg["param_scheduler"] = None
     runner = Runner(**cfg)
     runner.train()
+    assert runner.optim_wrapper.get_lr()["lr"] == [pytest.approx(0.05)]
+
+
+def test_the_rate_that_a_schedule_starts_from_scales_too(tmp_path: Path) -> None:
+    cfg = run_cfg(tmp_path, auto_scale_lr={"base_batch_size": 8, "enable": True})
+    cfg["model"] = model = ToyModel()
+    groups = [{"params": [*model.parameters()], "initial_lr": 0.1}]  # left by an earlier schedule
+    cfg["optim_wrapper"] = OptimWrapper(torch.optim.SGD(groups, lr=0.1))
+    cfg["param_scheduler"] = {"type": "CosineRestartLR", "periods": [4], "eta_min": 0}
+    runner = Runner(**cfg)
+    runner.set_up_training()
     assert runner.optim_wrapper.get_lr()["lr"] == [pytest.approx(0.05)]
 
 

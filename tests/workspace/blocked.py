@@ -28,8 +28,13 @@ def run_blocked(code: str, names: Iterable[str], cwd: Path) -> str:
 
     The names are of top-level packages; importing one raises :class:`ImportError` there.
     """
+    return printed_by(_BLOCKER.format(names=sorted(names)) + code, cwd)
+
+
+def printed_by(code: str, cwd: Path) -> str:
+    """Return what code prints in a process of its own; raise with its error output if it fails."""
     done = subprocess.run(
-        [sys.executable, "-c", _BLOCKER.format(names=sorted(names)) + code],
+        [sys.executable, "-c", code],
         cwd=cwd,
         capture_output=True,
         text=True,

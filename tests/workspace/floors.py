@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,14 @@ ALLOWED: dict[str, frozenset[str]] = {
     "engine_evaluator": UP_TO_DIST,
     "engine_runner": UP_TO_DIST | {"engine_optim", "engine_dataset", "engine_evaluator"},
 }
+
+
+# What stands on torch.distributed.checkpoint, which takes longer to import than torch itself, and so
+# is imported when it is used.
+LATE = frozenset(
+    f"engine_dist.checkpoint.{name}"
+    for name in ("sharded", "sharded_metadata", "sharded_reading", "sharded_splits")
+)
 
 
 def forbidden_edges(package: str, source: Path) -> list[str]:
@@ -38,21 +48,42 @@ def hidden_imports(source: Path) -> list[str]:
         for file, tree in python_files(source)
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for line, target in _imported(function)
-        if target in ALLOWED or not target
+        for line, name in _named(function)
+        if ((target := _top(name)) in ALLOWED or not target) and name not in LATE
+    ]
+
+
+def scattered_imports(source: Path) -> list[str]:
+    """Return the third-party libraries that more than one function imports, and all its places."""
+    places: dict[str, dict[str, int]] = defaultdict(dict)
+    for file, tree in python_files(source):
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for line, target in _imported(function):
+                    if target and target not in ALLOWED and target not in sys.stdlib_module_names:
+                        places[target][f"{file}:{function.lineno}"] = line
+    return [
+        f"{library} is imported in {len(found)} functions: {', '.join(found)}; let one hand it out"
+        for library, found in sorted(places.items())
+        if len(found) > 1
     ]
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield line and top-level package of every import; the name is empty if relative."""
+    return ((line, _top(name)) for line, name in _named(tree))
+
+
+def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and module of every import; the name is empty if relative."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield node.lineno, _top(alias.name)
+                yield node.lineno, alias.name
         elif isinstance(node, ast.ImportFrom):
-            yield node.lineno, "" if node.level else _top(node.module or "")
+            yield node.lineno, "" if node.level else node.module or ""
         elif isinstance(node, ast.Call) and (name := _called_import(node)):
-            yield node.lineno, _top(name)
+            yield node.lineno, name
 
 
 def _called_import(call: ast.Call) -> str:

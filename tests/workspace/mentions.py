@@ -44,11 +44,30 @@ def unmentioned(files: Iterable[Path], documents: Iterable[Path], root: Path) ->
     return [str(file.relative_to(root)) for file in files if file.resolve() not in named]
 
 
+def published(documents: Iterable[Path], names: Container[str]) -> list[str]:
+    """Return the lines of documents that install distributions of ours by name, from an index."""
+    return [
+        f"{document.name}:{number}: {line.strip()}"
+        for document in documents
+        for number, line in enumerate(document.read_text(encoding="utf-8").splitlines(), 1)
+        if "pip install" in line
+        and any(
+            word in names
+            for word in re.findall(r"[\w-]+", line.partition("pip install")[2].partition("`")[0])
+        )
+    ]
+
+
+def _program(path: Path) -> Path:
+    """Return what ``python -m`` runs: a module, or the main one of a package."""
+    return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 def _named(document: Path, root: Path) -> Iterator[tuple[int, str, Path]]:
     for number, line in enumerate(document.read_text(encoding="utf-8").splitlines(), 1):
         for match in _PATH.finditer(line):
             yield number, match.group(), root / match.group()
         for match in _MODULE.finditer(line):
-            yield number, match.group(1), root / f"{match.group(1).replace('.', '/')}.py"
+            yield number, match.group(1), _program(root / match.group(1).replace(".", "/"))
         for match in _LINK.finditer(line):
             yield number, match.group(1), document.parent / match.group(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.workspace.mentions import missing, unknown_commands, unmentioned
+from tests.workspace.mentions import missing, published, unknown_commands, unmentioned
 from tests.workspace.tree import PACKAGES, ROOT, environments, kept_files, none_of
 
 DOCUMENTS = [file for file in kept_files() if file.suffix in {".md", ".rst"}]
@@ -69,3 +69,8 @@ def test_a_forgotten_file_is_seen(tmp_path: Path) -> None:
     page.write_text("Run benchmarks/known.py, `python -m benchmarks.module`.\n", encoding="utf-8")
     files = [tmp_path / "benchmarks" / name for name in ("known.py", "module.py", "forgotten.py")]
     assert unmentioned(files, [page], tmp_path) == ["benchmarks/forgotten.py"]
+
+
+def test_nothing_is_installed_from_where_it_is_not_yet() -> None:
+    """Until a release: whoever takes the name on an index first is somebody else."""
+    assert none_of(published(DOCUMENTS, {package.distribution for package in PACKAGES}))

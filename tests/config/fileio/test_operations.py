@@ -6,13 +6,13 @@ import io
 import shutil
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import pytest
 
-from engine_config import fileio
+from engine_config import Config, fileio
 from engine_config.fileio import BaseStorageBackend, backends, register_backend
 
 STORAGES = ["local", "file", "memory", "s3", "petrel", "six_methods"]
@@ -180,7 +180,7 @@ def test_copying_within(store: Store) -> None:
     fileio.copyfile(f"{top}/a.txt", f"{top}/copy.txt", backend_args=args)
     assert fileio.get(f"{top}/copy.txt", backend_args=args) == b"a.txt"
     where = fileio.copyfile(f"{top}/a.txt", f"{top}/sub", backend_args=args)
-    assert where.endswith("/sub/a.txt")
+    assert str(where).endswith("/sub/a.txt")
     assert fileio.get(f"{top}/sub/a.txt", backend_args=args) == b"a.txt"
     with pytest.raises(shutil.SameFileError):
         fileio.copyfile(f"{top}/a.txt", f"{top}/a.txt", backend_args=args)
@@ -198,7 +198,7 @@ def test_copying_from_and_to_this_machine(store: Store, tmp_path: Path) -> None:
     source = tmp_path / "tree" / "in" / "x.txt"
     fileio.copyfile_from_local(source, f"{top}/x.txt", backend_args=args)
     assert fileio.get(f"{top}/x.txt", backend_args=args) == b"x"
-    assert fileio.copyfile_from_local(source, f"{top}/sub", backend_args=args).endswith(
+    assert str(fileio.copyfile_from_local(source, f"{top}/sub", backend_args=args)).endswith(
         "sub/x.txt"
     )
     fileio.copytree_from_local(tmp_path / "tree", f"{top}/tree", backend_args=args)
@@ -267,3 +267,19 @@ def test_petrel_maps_paths(s3_options: dict[str, Any]) -> None:
     backend = fileio.PetrelBackend(path_mapping={"data/": "s3://bucket/mapped/"}, **s3_options)
     backend.put(b"m", "data/m.txt")
     assert fileio.get("s3://bucket/mapped/m.txt", backend_args=s3_options) == b"m"
+
+
+WAYS: dict[str, Callable[[Path], object]] = {
+    "put": lambda path: fileio.put(b"x", path),
+    "dump": lambda path: fileio.dump({"a": 1}, path),
+    "config": lambda path: Config({"a": 1}).dump(path),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_full_disk_is_said_with_the_file(tmp_path: Path, way: str) -> None:
+    target = tmp_path / "c.json"
+    target.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        WAYS[way](target)
+    assert caught.value.filename == str(target)

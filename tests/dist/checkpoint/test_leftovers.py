@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,7 +125,7 @@ if sys.argv[3] == "file":
     saving.announce = lambda *a: (announce(*a), die())  # all is written, and its checksum too
     save_checkpoint({"a": torch.zeros(1000)}, sys.argv[1] + "/iter_1.pth")
 else:
-    sharded._put_in_place = die
+    sharded.put_in_place = die
     save_sharded({"a": torch.zeros(1000)}, sys.argv[1] + "/iter_1")
 """
 
@@ -166,6 +167,50 @@ def test_what_is_being_written_stays(tmp_path: Path, what: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_replaced_is_cleared(tmp_path: Path) -> None:
+    for value in (1.0, 2.0):
+        save_sharded({"a": torch.full((3,), value)}, tmp_path / "iter_1")
+    new, old = tmp_path / "iter_1", tmp_path / "iter_1.replaced"
+    for left in (["*"], ["*.distcp"], []):  # a kill before it was removed, and amid that
+        old.mkdir()
+        for file in (file for pattern in left for file in new.glob(pattern)):
+            shutil.copy(file, old)
+        assert clear_leftovers(tmp_path) == [old.name]
+        assert [path.name for path in tmp_path.iterdir()] == ["iter_1"]
+
+
+def test_what_may_be_the_only_one_stays(tmp_path: Path) -> None:
+    save_sharded({"a": torch.zeros(3)}, tmp_path / "iter_1")
+    for name in ("lone.replaced", "iter_2.replaced"):  # nothing has come in their places
+        shutil.copytree(tmp_path / "iter_1", tmp_path / name)
+    (tmp_path / "iter_1.replaced").mkdir()
+    (tmp_path / "iter_1.replaced/notes.txt").write_text("a user's")
+    (tmp_path / "iter_2").mkdir()
+    before = sorted(p.name for p in tmp_path.iterdir())
+    assert clear_leftovers(tmp_path) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+WRITES = """
+import os, signal, sys
+from engine_config import Config, fileio
+from engine_config.formats import atomic
+atomic._write = lambda path, content: os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "put":
+    fileio.put(b"x", sys.argv[1])
+else:
+    Config({"a": 1}).dump(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("how", ["put", "dump"])
+def test_what_other_writes_leave_is_cleared_too(tmp_path: Path, how: str) -> None:
+    command = [sys.executable, "-c", WRITES, str(tmp_path / "config.py"), how]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert clear_leftovers(tmp_path) == [left.name]
+
+
 def test_no_folder(tmp_path: Path) -> None:
     assert clear_leftovers(tmp_path / "none") == []
 
@@ -198,7 +243,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     assert said == f"OSError [Errno {errno.EFBIG}] File too large: {path!r}\n"
     assert list(tmp_path.iterdir()) == []
     said = limited(10_000, "save_sharded", str(tmp_path / "folder"))
-    assert "CheckpointError saving" in said
+    assert "UnwritableError saving" in said
     assert "File too large" in said
     assert list(tmp_path.iterdir()) == []
 

@@ -188,7 +188,7 @@ def test_what_fails_in_the_background_is_told_at_a_later_step(
     (tmp_path / "file").touch()
     for text in pool2.run(fail_in_background, str(tmp_path)):
         assert "in the background failed" in text
-        assert "on rank {0: " in text
+        assert "on rank 0: " in text
 
 
 def test_one_file_in_the_background(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_failure_is_everyones(pool2: ProcessPool, tmp_path: Path) -> None:
     with pytest.raises(RankError) as caught:
         pool2.run(save_where_one_cannot, str(tmp_path / "file" / "it"))
     assert set(caught.value.failures) == {0, 1}
-    assert all("CheckpointError: saving" in text for text in caught.value.failures.values())
+    assert all("UnwritableError: saving" in text for text in caught.value.failures.values())
 
 
 def test_conversion_both_ways(tmp_path: Path) -> None:
@@ -289,16 +289,3 @@ def test_values_are_data(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=r"entry a"):
             load(folder)
     assert not mark.exists()
-
-
-def test_what_does_not_fit(tmp_path: Path) -> None:
-    folder = tmp_path / "it"
-    save_parts(str(folder), 1)
-    with pytest.raises(CheckpointError, match=r"loading .*it failed"):
-        load_sharded({"weight": torch.zeros(7, 4), "more": torch.zeros(1)}, folder)
-    filled = load_sharded(
-        {"weight": torch.zeros(7, 4), "more": torch.zeros(1)}, folder, strict=False
-    )
-    assert torch.equal(filled["weight"], WHOLE)
-    with pytest.raises(CheckpointError):
-        load_sharded({"weight": torch.zeros(3, 3)}, folder)

@@ -202,6 +202,14 @@ def test_one_thing_under_two_names_of_a_module_is_met_once() -> None:
     assert list(settings({"bias_lr_mult": 2.0}, model)) == ["0.weight", "0.bias"]
 
 
+def test_one_thing_of_another_module_under_two_names_is_no_exception() -> None:
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.bias = first.bias
+    second.register_parameter("again", first.bias)
+    with pytest.raises(ParamGroupError, match=r"1\.bias stands in two places"):
+        settings({"bias_lr_mult": 2.0}, nn.Sequential(first, second))
+
+
 def test_settings_that_have_no_hash_are_merged_too() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     cfg = {"type": "AdamW", "lr": 0.1}

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from engine_dist import sharded_optimizer
 from engine_optim import ConstantLR, OptimError, ZeroRedundancyOptimizer, build_optim_wrapper
-from engine_optim.construction import zero
 from tests.optim.wrappers.toys import loss_of, net, samples, weights
 
 if TYPE_CHECKING:
@@ -71,13 +71,20 @@ def test_an_unknown_type() -> None:
         ZeroRedundancyOptimizer(net().parameters(), "ZeroRedundancyOptimizer")
 
 
+def test_what_cannot_be_shared_out() -> None:
+    with pytest.raises(
+        OptimError, match=r"'Prodigy': as ZeRO1Strategy cannot .*; DDPStrategy can"
+    ):
+        ZeroRedundancyOptimizer(net().parameters(), "Prodigy")
+
+
 def test_it_needs_a_process_group() -> None:
     with pytest.raises(RuntimeError, match="no process group: start one, or use 'AdamW' itself"):
         build_optim_wrapper(net(), {"optimizer": CFG})
 
 
 def test_a_torch_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zero, "_TORCH", None)
+    monkeypatch.setattr(sharded_optimizer, "_TORCH", None)
     with pytest.raises(ImportError, match=r"torch .* has no torch\.distributed\.optim\.ZeroRed"):
         build_optim_wrapper(net(), {"optimizer": CFG})
 
@@ -96,7 +103,7 @@ def test_it_is_the_class_that_torch_shows() -> None:
     code = (
         "import engine_optim, torch.distributed.optim as optim; "
         "assert issubclass(engine_optim.ZeroRedundancyOptimizer, optim.ZeroRedundancyOptimizer); "
-        "from engine_optim.construction.zero import _Functional; import torch; "
+        "from engine_dist.sharded_optimizer import _Functional; import torch; "
         "assert torch.optim.SGD in optim.utils.functional_optim_map; "
         "assert _Functional()[torch.optim.SGD] is optim.utils.functional_optim_map[torch.optim.SGD]"
     )

@@ -61,8 +61,10 @@ def test_the_least_value_and_eps() -> None:
     assert after([1] * 4, patience=0, eps=0.3) == [1, 0.5, 0.5, 0.5]
 
 
-def test_range() -> None:
-    assert after([1] * 6, patience=0, begin=2, end=4) == [1, 1, 1, 0.5, 0.5, 0.5]
+def test_range_in_epochs() -> None:
+    # an epoch ends with None, and what was measured of it follows; recorded with MMEngine 0.10.7
+    steps = [None, 1, None, 1, None, 1, None, 1]
+    assert after(steps, patience=0, begin=2, end=4) == [1, 1, 1, 1, 1, 0.5, 0.5, 0.5]
 
 
 def test_tensors_are_measurements() -> None:

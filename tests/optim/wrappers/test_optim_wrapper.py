@@ -245,7 +245,7 @@ def test_warnings_before_accumulating(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == []
     OptimWrapper(sgd(model), accumulative_counts=2).initialize_count_status(model, 3, 10)
     assert len(caplog.messages) == 2
-    assert "Resuming at iteration 3, which accumulative_counts=2 does not" in caplog.messages[0]
+    assert "lost: at iteration 3, 1 of its 2 losses are done" in caplog.messages[0]
     assert "model with batch norm" in caplog.messages[1]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
@@ -265,12 +265,21 @@ def test_built_by_name() -> None:
     [
         ({"accumulative_counts": 0}, "positive integer, got 0"),
         ({"accumulative_counts": 1.5}, "positive integer, got 1.5"),
+        ({"accumulative_counts": True}, "positive integer, got True"),
         ({"clip_grad": {}}, r"takes a dict such as dict\(max_norm=1.0\), got {}"),
         ({"clip_grad": 1.0}, "takes a dict such as"),
         ({"clip_grad": {"max": 1.0}}, r"by norm: unknown \['max'\]; it takes \['max_norm'"),
         ({"clip_grad": {"norm_type": 2}}, "by norm: 'max_norm' is missing"),
         ({"clip_grad": {"type": "value", "max_norm": 1}}, r"by value: unknown \['max_norm'\]"),
         ({"clip_grad": {"type": "mean", "max_norm": 1}}, "'mean' is unknown; it is 'norm' or"),
+        ({"clip_grad": {"max_norm": -1}}, "max_norm is a number of 0 or more, got -1"),
+        ({"clip_grad": {"max_norm": float("nan")}}, "max_norm is a number of 0 or more, got nan"),
+        ({"clip_grad": {"max_norm": "a"}}, "max_norm is a number of 0 or more, got 'a'"),
+        (
+            {"clip_grad": {"type": "value", "clip_value": -1}},
+            "clip_value is a number of 0 or more",
+        ),
+        ({"non_finite": True}, "non_finite is 'raise', 'skip', or a dict of .*, got True"),
         ({"non_finite": "ignore"}, "policy must be 'raise' or 'skip', got 'ignore'"),
         ({"non_finite": {"policy": "skip", "k": 1}}, r"non_finite: unknown \['k'\]"),
         (
@@ -287,3 +296,13 @@ def test_bad_settings(settings: dict[str, Any], message: str) -> None:
 def test_what_is_no_optimizer() -> None:
     with pytest.raises(TypeError, match=r"must be a torch.optim.Optimizer, but got dict"):
         OptimWrapper({"type": "SGD"})  # type: ignore[arg-type]  # what is tested
+
+
+def test_a_state_of_an_older_torch_is_of_the_same_optimizer() -> None:
+    # what releases since have added to the groups, torch fills in as it loads them
+    wrapper = OptimWrapper(torch.optim.Adam(net().parameters(), lr=0.1))
+    state = wrapper.state_dict()
+    for key in set(state["param_groups"][0]) - {"lr", "betas", "eps", "weight_decay", "params"}:
+        del state["param_groups"][0][key]
+    wrapper.load_state_dict(state)
+    assert wrapper.optimizer.param_groups[0]["amsgrad"] is False

@@ -75,7 +75,7 @@ def test_going_on(config: Path, source: str | None, capsys: pytest.CaptureFixtur
     assert f"epoch {done}, iteration {3 * done}" in capsys.readouterr().out
 
 
-def test_check_builds_nothing(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_writes_nothing(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(config)]) == 0
     assert capsys.readouterr().out == f"{config}: no fault found\n"
     assert not (config.parent / "run").exists()
@@ -104,6 +104,11 @@ def test_a_component_that_fails_says_where(
 ) -> None:
     options = ["--cfg-options", "train_dataloader.dataset.size=-1"]
     assert main(["train", str(config), *options]) == 2
+    told = capsys.readouterr().err
+    assert "train_dataloader.dataset: the data set cannot be made: RuntimeError: " in told
+    assert "raised at " in told
+    assert "toys.py:" in told
+    assert main(["train", str(config), "--no-check", *options]) == 2
     told = capsys.readouterr().err
     assert "toys.py:" in told
     assert "--debug shows the traceback" in told
@@ -147,6 +152,11 @@ def test_a_checkpoint_is_made_safe(tmp_path: Path, capsys: pytest.CaptureFixture
     assert f"{new} is safe to load" in said
     assert "test_verbs.Odd" in said
     assert torch.equal(torch.load(new, weights_only=True)["state_dict"]["weight"], torch.ones(2))
+    torch.save({"weight": torch.zeros(2**24)}, old)
+    assert main(["import-checkpoint", str(old), str(new), "--memory", "0.01"]) == 2
+    assert "give more by memory= (--memory GIB)" in capsys.readouterr().err
+    assert main(["import-checkpoint", str(old), str(new), "--timeout", "0.01"]) == 2
+    assert "took longer than 0.01 s" in capsys.readouterr().err
     assert main(["import-checkpoint", str(tmp_path / "absent.pth"), str(new)]) == 2
     assert "there is no checkpoint" in capsys.readouterr().err
 

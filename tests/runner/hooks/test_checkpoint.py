@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine_dist.checkpoint import load_checkpoint_file, save_checkpoint
 from engine_runner import Runner
 from engine_runner.hooks import CheckpointHook, Hook, RunnerLike
 from tests.runner.hooks.test_param_scheduler import Recorded
@@ -134,6 +135,19 @@ def test_a_resumed_run_remembers_what_it_kept(tmp_path: Path) -> None:
     assert files(tmp_path) == ["best_error_epoch_5.pth", "epoch_4.pth", "epoch_5.pth"]
 
 
+def test_what_a_killed_run_was_about_to_remove_goes(tmp_path: Path) -> None:
+    hook = {"interval": 1, "max_keep_ckpts": 1}
+    trained(tmp_path, hook, train_cfg={"max_epochs": 1})
+    left = {file: file.read_bytes() for file in tmp_path.glob("epoch_1.pth*")}
+    trained(tmp_path, hook, train_cfg={"max_epochs": 2}, resume=True)
+    for file, content in left.items():  # as if it had not come to removing them
+        file.write_bytes(content)
+    trained(tmp_path, hook, train_cfg={"max_epochs": 3}, resume=True)
+    assert sorted(file.name for file in tmp_path.glob("epoch*")) == [
+        "epoch_3.pth", "epoch_3.pth.sum"
+    ]  # fmt: skip
+
+
 def test_the_message_hub_says_what_is_where(tmp_path: Path) -> None:
     # by the keys and in the form that MMEngine uses
     hook = {"interval": 1, "max_keep_ckpts": 2, "save_best": "error", "rule": "less"}
@@ -212,6 +226,7 @@ def test_only_files_of_its_own_names_are_removed(tmp_path: Path, claimed: object
     state = torch.load(tmp_path / "first/epoch_1.pth", weights_only=True)
     state["message_hub"]["runtime_info"] |= {
         "best_ckpt": claimed, "best_score": 10.0, "keep_ckpt_ids": [1, "2", None],
+        "leaving_ckpt_ids": [1, "epoch_1", None],
     }  # fmt: skip
     torch.save(state, tmp_path / "foreign.pth")
     work_dir = tmp_path / "run"
@@ -225,6 +240,57 @@ def test_only_files_of_its_own_names_are_removed(tmp_path: Path, claimed: object
     assert all((work_dir / name).read_text() == "a user's" for name in theirs)
     own = {name for name in files(work_dir) if name not in theirs}
     assert {"epoch_4.pth"} == {name for name in own if name.startswith("epoch")}
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_checkpoints_that_a_user_saved_stay(tmp_path: Path, linked: bool) -> None:
+    hook = {"interval": 1, "max_keep_ckpts": 1, "save_best": "error", "rule": "less"}
+    trained(tmp_path / "first", hook, train_cfg={"max_epochs": 1})
+    state = torch.load(tmp_path / "first/epoch_1.pth", weights_only=True)
+    state["message_hub"]["runtime_info"] |= {
+        "best_ckpt": "best_error_epoch_9.pth", "best_score": 10.0, "keep_ckpt_ids": [1],
+    }  # fmt: skip
+    torch.save(state, tmp_path / "foreign.pth")
+    work_dir, theirs = tmp_path / "run", ["epoch_1.pth", "best_error_epoch_9.pth"]
+    work_dir.mkdir()
+    for name in theirs:
+        if linked:
+            (work_dir / name).symlink_to(tmp_path / name)
+        save_checkpoint({"mine": 1}, work_dir / name)  # with its checksum
+    trained(work_dir, hook, resume=True, load_from=str(tmp_path / "foreign.pth"))
+    for name in theirs:
+        assert load_checkpoint_file(work_dir / name) == {"mine": 1}
+        assert (work_dir / name).is_symlink() == linked
+    assert "epoch_4.pth" in files(work_dir)
+
+
+def test_what_a_user_saved_in_its_place_stays(tmp_path: Path) -> None:
+    hook = {"interval": 1, "max_keep_ckpts": 1}
+    trained(tmp_path, hook, train_cfg={"max_epochs": 1})
+    state = torch.load(tmp_path / "epoch_1.pth", weights_only=True)
+    save_checkpoint(state | {"mine": 1}, tmp_path / "epoch_1.pth")
+    trained(tmp_path, hook, resume=True)
+    assert files(tmp_path) == ["epoch_1.pth", "epoch_4.pth"]
+
+
+def test_the_pointer_is_whole_at_any_moment(tmp_path: Path) -> None:
+    hook, elsewhere = {"interval": 1, "out_dir": str(tmp_path / "out")}, tmp_path / "disk"
+    work_dir = tmp_path / "run"
+    trained(work_dir, hook, train_cfg={"max_epochs": 1})
+    pointer = work_dir / "last_checkpoint"
+    before = pointer.read_text()
+    (tmp_path / "kept").hardlink_to(pointer)  # which a change in place would show
+    leftover = work_dir / ".last_checkpoint.engine-0123456789abcdef.tmp"
+    leftover.touch()
+    trained(work_dir, hook, train_cfg={"max_epochs": 2}, resume=True)
+    assert (tmp_path / "kept").read_text() == before
+    assert pointer.read_text() == before.replace("epoch_1", "epoch_2")
+    assert not leftover.exists()
+    pointer.rename(elsewhere)
+    pointer.symlink_to(elsewhere)
+    trained(work_dir, hook, train_cfg={"max_epochs": 3}, resume=True)
+    assert pointer.is_symlink()
+    assert elsewhere.read_text() == before.replace("epoch_1", "epoch_3")
 
 
 def test_notes_beside_a_checkpoint_stay(tmp_path: Path) -> None:

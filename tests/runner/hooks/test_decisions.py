@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine_runner.hooks import BestScore, Priority, Retention, get_priority
 from engine_runner.hooks.best import infer_rule
-from engine_runner.hooks.trigger import due
+from engine_runner.hooks.every import due
 
 
 @given(st.integers(0, 500), st.integers(1, 20), st.integers(0, 50))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine_config.fileio import get_text, join_path, list_dir_or_file
 from engine_runner import Runner
 from engine_runner.hooks import LoggerHook
 from tests.runner.toys import ToyError, ToyModel, loader, run_cfg
@@ -63,7 +64,7 @@ def test_a_line_and_its_scalars_say_the_same(tmp_path: Path) -> None:
     for name in ("loss", "bias", "time", "data_time"):
         assert f"{name}: {first[name]:.4f}" in line
     measured = next(s for s in scalars if "error" in s)
-    beginning = f"Epoch(val) [1][3/3]  error: {measured['error']:.4f}  "
+    beginning = f"Epoch(val) [1][3/3]    error: {measured['error']:.4f}  "
     assert any(message.startswith(beginning) for message in messages)
 
 
@@ -99,7 +100,8 @@ def test_the_step_of_a_measurement(
 
 
 def test_the_name_of_the_experiment(tmp_path: Path) -> None:
-    for every, count in ((2, 3), (0, 0)):
+    # also at the end of each of two epochs, of three iterations
+    for every, count in ((2, 4), (0, 2)):
         runner = trained(
             tmp_path / str(every), {"interval_exp_name": every}, experiment_name=f"named-{every}"
         )
@@ -120,8 +122,8 @@ def test_what_a_test_measured(tmp_path: Path) -> None:
     saved = json.loads((folder / f"{runner.timestamp}.json").read_text())
     assert saved["error"] == metrics["error"]
     log = (folder / f"{runner.timestamp}.log").read_text()
-    assert "Epoch(test) [2/3]  time:" in log
-    assert f"Epoch(test) [3/3]  error: {metrics['error']:.4f}" in log
+    assert "Epoch(test) [2/3]    eta: 0:00:00  time:" in log
+    assert f"Epoch(test) [3/3]    error: {metrics['error']:.4f}" in log
 
 
 def test_without_the_hook_nothing_is_told(tmp_path: Path) -> None:
@@ -162,4 +164,94 @@ def test_the_log_counts_as_the_training_does(tmp_path: Path) -> None:
     assert "Iter(train) [ 4/12]" in log.read_text()
     told = {"log_processor": {"by_epoch": True}}
     lines = training_lines(tmp_path / "b", train_cfg=train_cfg, **told)
-    assert [line["step"] for line in lines if "error" in line] == [0, 0, 0]
+    assert [line["step"] for line in lines if "error" in line] == [4, 8, 12]
+
+
+NAMES = ["<time>.log", "vis_data/<time>.json", "vis_data/config.py", "vis_data/scalars.json"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "copied", "left"),
+    [
+        ({}, NAMES, NAMES),
+        ({"keep_local": False}, NAMES, []),
+        ({"out_suffix": ".log"}, NAMES[:1], NAMES),
+        ({"out_suffix": ["s.json"], "keep_local": False}, NAMES[3:], NAMES[:3]),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "memory://logs"])
+def test_the_logs_are_copied_in_the_end(
+    tmp_path: Path, prefix: str, settings: dict[str, Any], copied: list[str], left: list[str]
+) -> None:
+    out = prefix + str(tmp_path / "out")
+    runner = trained(tmp_path / "work", {"out_dir": out, **settings})
+
+    def named(paths: Any) -> list[str]:
+        return sorted(str(path).replace(runner.timestamp, "<time>") for path in paths)
+
+    found = list(list_dir_or_file(join_path(out, "work"), list_dir=False, recursive=True))
+    assert named(found) == copied
+    local = Path(runner.log_dir)
+    assert named(f.relative_to(local) for f in local.rglob("*") if f.is_file()) == left
+    log = (
+        get_text(join_path(out, "work", f"{runner.timestamp}.log"))
+        if copied[0] in NAMES[:1]
+        else ""
+    )
+    assert not log or "Epoch(val) [2][3/3]" in log
+
+
+def test_copies_that_cannot_be_made_stop_nothing(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("no folder")
+    runner = trained(tmp_path / "work", {"out_dir": str(tmp_path / "out"), "keep_local": False})
+    messages, scalars = told(runner)
+    assert len(scalars) == 4
+    assert sum("cannot be written" in message for message in messages) == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "said"),
+    [
+        ({"interval": "often"}, TypeError, "interval must be of type int, got 'often'"),
+        ({"interval": True}, TypeError, "interval must be of type int, got True"),
+        ({"ignore_last": 1}, TypeError, "ignore_last must be of type bool, got 1"),
+        ({"out_dir": 1}, TypeError, "out_dir must be of type str or Path or NoneType, got 1"),
+        ({"file_client_args": {}}, ValueError, "the older name of backend_args, takes out_dir"),
+        (
+            {"file_client_args": {}, "out_dir": "x", "backend_args": {}},
+            ValueError,
+            "goes not with backend_args",
+        ),
+    ],
+)
+def test_what_is_refused(settings: dict[str, Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        LoggerHook(**settings)
+
+
+@pytest.mark.parametrize("named", [0, 4, 5, 6, 7])
+def test_it_is_asked_only_when_a_line_is_due(
+    tmp_path: Path, named: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    method = LoggerHook.after_train_iter
+
+    def note(self: LoggerHook, runner: Any, batch_idx: int, **rest: Any) -> None:
+        asked.append(runner.iter + 1)
+        method(self, runner, batch_idx, **rest)
+
+    note.cadence = method.cadence  # type: ignore[attr-defined]  # a function takes any attribute
+    monkeypatch.setattr(LoggerHook, "after_train_iter", note)
+    cfg = run_cfg(tmp_path, train_cfg={"max_epochs": 2}, log_level="INFO")
+    cfg["train_dataloader"]["batch_size"] = 1  # twelve iterations an epoch
+    cfg["default_hooks"] = {
+        "logger": {"type": "LoggerHook", "interval": 2, "interval_exp_name": named}
+    }
+    runner = Runner(**cfg)
+    runner.train()
+    messages, _ = told(runner)
+    lines = [m for m in messages if m.startswith(("Epoch(train)", "Exp name"))]
+    names = sum(i % 12 == 0 or bool(named and i % named == 0) for i in range(1, 25))
+    assert sum(line.startswith("Exp name") for line in lines) == names
+    assert len(lines) - names == 12
+    assert len(asked) == (24 if named in (5, 7) else 12)

@@ -30,6 +30,7 @@ def runner() -> Any:
     for i in range(1, 5):
         hub.update_scalars({"val/time": i * 0.5, "val/data_time": i * 0.25})
     hub.update_scalar("val/error", 0.75)
+    hub.update_scalars({"test/hits": 12, "test/time": 0.5})
     hub.update_info("eta", 3725.9)
     hub.update_info("val/note", ["a", "b"])
     five, four = (SimpleNamespace(dataloader=[0] * n) for n in (5, 4))
@@ -81,6 +82,13 @@ def test_recorded_lines(settings: dict[str, Any], line: str) -> None:
     assert LogProcessor(**settings).get_log_after_iter(runner(), 1, "train")[1] == line
 
 
+def test_recorded_lines_of_a_validation() -> None:
+    tag, line = LogProcessor().get_log_after_iter(runner(), 1, "val")
+    # MMEngine counts the iteration that was not trained, too, and ends the line as it does others
+    assert line == "Epoch(val)  [2][2/4]    eta: 1:02:05  time: 1.2500  data_time: 0.6250  "
+    assert (tag["epoch"], tag["iter"]) == (2, 12)
+
+
 def test_recorded_scalars() -> None:
     tag, _ = LogProcessor().get_log_after_iter(runner(), 1, "train")
     assert tag == {
@@ -96,8 +104,10 @@ def test_what_a_validation_measured() -> None:
     tag, line = processor.get_log_after_epoch(runner(), 4, "val", with_non_scalar=True)
     assert tag == {"error": 0.75, "note": ["a", "b"], "time": 1.25, "data_time": 0.625}
     assert line == (
-        "Epoch(val)  [2][4/4]  error: 0.7500  note: ['a', 'b']  time: 1.2500  data_time: 0.6250"
+        "Epoch(val) [2][4/4]    error: 0.7500  note: ['a', 'b']  time: 1.2500  data_time: 0.6250"
     )
+    _, line = LogProcessor(log_with_hierarchy=True).get_log_after_epoch(runner(), 4, "test")
+    assert line == "Epoch(test) [4/4]    test/hits: 12  test/time: 0.5000"
     with pytest.raises(ValueError, match="mode must be 'val' or 'test'"):
         processor.get_log_after_epoch(runner(), 4, "train")
 

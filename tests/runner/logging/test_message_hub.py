@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +46,19 @@ def test_what_is_not_to_be_resumed_stays(caplog: pytest.LogCaptureFixture) -> No
     assert target.get_info("fact") == {"shape": (2, 3)}
 
 
+def test_facts_are_copied_as_plain_data(caplog: pytest.LogCaptureFixture) -> None:
+    source, weights = hub(), torch.ones(2, requires_grad=True)
+    source.update_info("fact", {"weights": weights, "path": Path("a"), "rate": np.float64(0.5)})
+    source.update_info("call", {"it": len})
+    state = source.state_dict()["runtime_info"]
+    with torch.no_grad():
+        weights.zero_()
+    assert state["fact"].pop("weights").tolist() == [1, 1]
+    assert state == {"fact": {"path": "a", "rate": 0.5}}
+    assert "call is left out of the message hub's state" in caplog.text
+    assert "resumed=False" in caplog.text
+
+
 def test_scalars_with_counts() -> None:
     one = hub()
     one.update_scalars({"loss": 1.0, "sum": {"value": torch.tensor(6.0), "count": 3}})
@@ -71,3 +85,26 @@ def test_what_is_refused() -> None:
     )
     refused(lambda: one.update_scalars({"a": {"count": 1}}), ValueError, "must have the key")
     refused(lambda: one.load_state_dict({}), ValueError, "missing: log_scalars")
+
+
+def test_a_key_from_a_file_binds_nobody() -> None:
+    source, target = hub(), hub()
+    for key in ("later", "before", "never"):
+        source.update_info(key, 1.0)
+    target.update_info("before", 2.0, resumed=False)
+    target.load_state_dict(source.state_dict())
+    for key in ("later", "before"):
+        target.update_info(key, 3.0, resumed=False)
+    assert sorted(target.state_dict()["runtime_info"]) == ["never"]
+    refused(lambda: target.update_info("later", 4.0), ValueError, "updated with resumed=False")
+
+
+@pytest.mark.parametrize("wrong", [{"values": []}, {"max_length": "x"}, {"counts": "x"}])
+def test_a_damaged_history_is_left_out(wrong: dict[str, Any]) -> None:
+    source, target = hub(), hub()
+    source.update_scalar("loss", 1.0)
+    source.update_scalar("other", 2.0)
+    state = source.state_dict()
+    state["log_scalars"]["loss"].update(wrong)
+    target.load_state_dict(state)
+    assert list(target.log_scalars) == ["other"]

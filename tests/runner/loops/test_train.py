@@ -36,7 +36,7 @@ RECORDED: list[tuple[dict[str, Any], int, str]] = [
         {"max_epochs": 6, "val_interval": 3, "dynamic_intervals": [(5, 1)]},
         0,
         "b0 0/0 1/1 2/2 a0 b1 3/0 4/1 5/2 a1 b2 6/0 7/1 8/2 a2 v3,9 b3 9/0 10/1 11/2 a3 "
-        "b4 12/0 13/1 14/2 a4 v5,15 b5 15/0 16/1 17/2 a5 v6,18",
+        "v4,12 b4 12/0 13/1 14/2 a4 v5,15 b5 15/0 16/1 17/2 a5 v6,18",
     ),
     ({"max_epochs": 4}, 4, "b0 0/0 1/1 2/2 a0 v1,3 b1 3/0 4/1 5/2 a1 v2,6"),
     ({"max_epochs": 0}, 0, ""),
@@ -197,5 +197,7 @@ def test_a_loop_of_ones_own(tmp_path: Path) -> None:
 
 def test_what_is_no_training_loop(tmp_path: Path) -> None:
     cfg = run_cfg(tmp_path, train_cfg={"type": "ValLoop", "evaluator": {"type": "ToyError"}})
-    with pytest.raises(TypeError, match="train_cfg names ValLoop, which is no TrainLoop"):
+    with pytest.raises(
+        TypeError, match="train_cfg names ValLoop, which is no training loop: it has no epoch"
+    ):
         Runner(**cfg).train()

@@ -36,6 +36,17 @@ def test_every_tensor_goes_where_the_model_is() -> None:
     assert batch["inputs"][0].device.type == "cpu"
 
 
+@pytest.mark.parametrize("non_blocking", [True, False])
+def test_it_waits_for_copies_only_where_told(non_blocking: bool) -> None:
+    class Asked(BaseDataElement):
+        def to(self, *args: Any, **kwargs: Any) -> Any:
+            return kwargs
+
+    assert BaseDataPreprocessor(non_blocking).cast_data([Asked()]) == [
+        {"non_blocking": non_blocking}
+    ]
+
+
 def test_it_adds_nothing_to_a_checkpoint() -> None:
     assert set(ToyModel().state_dict()) == {"linear.weight", "linear.bias"}
 

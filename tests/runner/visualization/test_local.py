@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from pathlib import Path
@@ -78,3 +79,14 @@ def test_one_call_for_several_backends(tmp_path: Path) -> None:
         visualizer.get_backend("third")
     with pytest.raises(ValueError, match="two visualisation backends are called"):
         Visualizer("same", vis_backends=[local, local], save_dir=str(tmp_path))
+
+
+def test_the_files_of_one_that_is_forgotten_are_closed(tmp_path: Path) -> None:
+    backend: Any = LocalVisBackend(str(tmp_path))
+    backend.add_scalar("loss", 1.0, step=1)
+    files = list(backend._files.values())
+    backend.itself = backend  # as one that a run holds is held by a circle
+    del backend
+    gc.collect()
+    assert files
+    assert all(file.closed for file in files)

@@ -1,7 +1,6 @@
 """Configuration files in Python, JSON, YAML and TOML, with inheritance, provenance and file access."""
 
 from engine_config.config import Config
-from engine_config.config_dict import ConfigDict
 from engine_config.errors import (
     ConfigDumpError,
     ConfigEncodingError,
@@ -21,20 +20,16 @@ from engine_config.errors import (
     ConfigTypeError,
     ConfigWarning,
 )
-from engine_config.late import late_names as _late_names
-from engine_config.lazy_objects import LazyAttr, LazyObject
-from engine_config.marks import is_trusted
-from engine_config.origins import Origin
-from engine_config.provenance import origin_of, path_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from engine_config.lazy_imports import read_base
-    from engine_config.overrides import DictAction, apply_overrides
-else:  # what only a reading or a command line needs
-    __getattr__, __dir__ = _late_names(
-        __name__, {"lazy_imports": ["read_base"], "overrides": ["DictAction", "apply_overrides"]}
-    )
+from engine_config.overriding.copies import copies_of
+from engine_config.overriding.overrides import DictAction, apply_overrides
+from engine_config.reading.lazy_imports import read_base
+from engine_config.strangers.limits import Limits
+from engine_config.values.config_dict import ConfigDict
+from engine_config.values.config_mapping import values_of
+from engine_config.values.dict_origins import is_trusted
+from engine_config.values.lazy_objects import LazyAttr, LazyObject
+from engine_config.values.origins import Origin
+from engine_config.values.provenance import origin_of, path_of
 
 __version__ = "0.1.0"
 
@@ -61,11 +56,14 @@ __all__ = [
     "DictAction",
     "LazyAttr",
     "LazyObject",
+    "Limits",
     "Origin",
     "__version__",
     "apply_overrides",
+    "copies_of",
     "is_trusted",
     "origin_of",
     "path_of",
     "read_base",
+    "values_of",
 ]

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import os
+from argparse import ArgumentParser
+from typing import Any
 
-from engine_config.config_dict import ConfigDict, caller, mark_new, too_deep
-from engine_config.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
-from engine_config.dotted_keys import item_of, missing_part
 from engine_config.errors import ConfigFormatError, ConfigKeyError
-from engine_config.late import Late
-from engine_config.marks import Record, is_trusted
-from engine_config.merge import merge, nested
-from engine_config.provenance import build, chain_of, note_change
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
-    from typing import Any
-
-    from engine_config import (
-        atomic,
-        auto_parser,
-        custom_imports,
-        data_forms,
-        overrides,
-        pretty,
-        sources,
-        text_diff,
-    )
-    from engine_config.merge import Path
-    from engine_config.origins import Origin
-    from engine_config.sources import Source
-else:
-    argparse = Late("argparse")
-    atomic = Late("engine_config.atomic")
-    auto_parser = Late("engine_config.auto_parser")
-    custom_imports = Late("engine_config.custom_imports")
-    data_forms = Late("engine_config.data_forms")
-    overrides = Late("engine_config.overrides")
-    pretty = Late("engine_config.pretty")
-    sources = Late("engine_config.sources")
-    text_diff = Late("engine_config.text_diff")
+from engine_config.formats import atomic
+from engine_config.overriding import auto_parser, overrides
+from engine_config.overriding.dotted_keys import item_of, missing_part
+from engine_config.overriding.merge import merge, nested
+from engine_config.reading import custom_imports, texts
+from engine_config.reading.reader import Reader
+from engine_config.reading.source import Source, format_of
+from engine_config.strangers.limits import Limits
+from engine_config.values.config_dict import ConfigDict, caller, give_origins, too_deep
+from engine_config.values.config_mapping import RESERVED_KEYS, ConfigMapping, refuse_reserved
+from engine_config.values.dict_origins import Record, is_trusted
+from engine_config.values.origins import Origin, Path
+from engine_config.values.provenance import build, chain_of, give_origins_along, note_change
+from engine_config.writing import data_forms, pretty
 
 
 class Config(ConfigMapping):
@@ -54,7 +35,7 @@ class Config(ConfigMapping):
     cfg_text
         The text that they were read from.
     filename
-        The file that they were read from.
+        The file that they were read from; its text is read where none is given.
     env_variables
         The environment variables that the file used.
     format_python_code
@@ -91,9 +72,11 @@ class Config(ConfigMapping):
         record = Record()
         node = ConfigDict(values)
         try:
-            mark_new(node, record)
+            give_origins(node, record)
         except RecursionError:
             raise too_deep() from None
+        if not cfg_text and filename is not None:
+            cfg_text = texts.read_text(os.fspath(filename), None)
         self._set(node, record, cfg_text, filename, env_variables, format_python_code)
 
     def _set(
@@ -127,6 +110,7 @@ class Config(ConfigMapping):
         format_python_code: bool = True,
         *,
         trusted: bool = True,
+        limits: Limits | None = None,
     ) -> Config:
         """Read a config file, ``.py``, ``.yaml``, ``.json`` or ``.toml``, and its bases.
 
@@ -141,7 +125,10 @@ class Config(ConfigMapping):
         lazy_import
             Whether a Python config is of the lazy style; ``None`` finds out.
         trusted
-            False reads Python configs as data: no code of theirs runs and nothing is imported.
+            False reads it, of whatever format, as data and in a process of its own: nothing of it
+            runs or is imported.
+        limits
+            What reading may take and see where it is not trusted; ``None`` is `Limits()`.
 
         Raises
         ------
@@ -150,19 +137,18 @@ class Config(ConfigMapping):
         TypeError
             Where ``trusted`` is no bool.
         """
-        reader = sources.Reader(
-            trusted, use_predefined_variables, use_environment_variables, lazy_import
-        )
-        source = reader.read(filename)
-        cfg = _from_source(source, filename, trusted, format_python_code)
-        if import_custom_modules and trusted:
-            custom_imports.import_custom(source, cfg._cfg_dict)
-        source.forget_values()
-        return cfg
+        reader = Reader(trusted, use_predefined_variables, use_environment_variables, lazy_import)
+        source = reader.source_of(filename, limits)
+        return _from_source(source, filename, trusted, format_python_code, import_custom_modules)
 
     @staticmethod
     def fromstring(
-        cfg_str: str, file_format: str, *, import_custom_modules: bool = True, trusted: bool = True
+        cfg_str: str,
+        file_format: str,
+        *,
+        import_custom_modules: bool = True,
+        trusted: bool = True,
+        limits: Limits | None = None,
     ) -> Config:
         """Read a config from a text in the format of a file's ending, such as ``.py``.
 
@@ -174,31 +160,16 @@ class Config(ConfigMapping):
         ConfigError
             One of its kinds, as of ``fromfile``.
         """
-        if file_format.lower() not in sources.FORMATS:
-            raise ConfigFormatError(
-                f"file_format is one of {', '.join(sources.FORMATS)}, got {file_format!r}"
-            )
-        path = os.path.abspath(f"string{file_format}")
-        source = sources.Reader(trusted).read_text(cfg_str.removeprefix("\ufeff"), path)
-        cfg = _from_source(source, None, trusted, True)
-        if import_custom_modules and trusted:
-            custom_imports.import_custom(source, cfg._cfg_dict)
-        source.forget_values()
-        return cfg
+        source = Reader(trusted).source_of_text(cfg_str, file_format, limits)
+        return _from_source(source, None, trusted, True, import_custom_modules)
 
     @staticmethod
-    def auto_argparser(description: str | None = None) -> tuple[argparse.ArgumentParser, Config]:
+    def auto_argparser(description: str | None = None) -> tuple[ArgumentParser, Config]:
         """Return a parser with an argument for each value of the config, and the config.
 
         The config is the command line's first argument.
         """
-        parser = argparse.ArgumentParser(description=description)
-        parser.add_argument("config", help="config file path")
-        partial = argparse.ArgumentParser(add_help=False)
-        partial.add_argument("config", nargs="?")
-        path = partial.parse_known_args()[0].config
-        if path is None:
-            parser.parse_args()  # prints the help, or that there is no config, and exits
+        parser, path = auto_parser.config_parser(description)
         cfg = Config.fromfile(path)
         auto_parser.add_arguments(parser, cfg._cfg_dict)
         return parser, cfg
@@ -206,16 +177,17 @@ class Config(ConfigMapping):
     @staticmethod
     def diff(cfg1: str | Config, cfg2: str | Config) -> str:
         """Return how the printed texts of two configs, or of two files, differ by line."""
-        texts = [
+        one, other = (
             (Config.fromfile(cfg) if isinstance(cfg, str | os.PathLike) else cfg).pretty_text
             for cfg in (cfg1, cfg2)
-        ]
-        return text_diff.unified(*texts)
+        )
+        lines = difflib.unified_diff(one.split("\n"), other.split("\n"), lineterm="")
+        return "".join(f"{line}\n" for line in lines)
 
     # --------------------------------------------------------------------- provenance
 
     def provenance(self, key: str) -> list[Origin]:
-        """Return the places that set a value, by its dotted key, the one in force last.
+        """Return where a value was set, by its dotted key, the one in force last.
 
         Raises
         ------
@@ -232,9 +204,9 @@ class Config(ConfigMapping):
         return chain_of(self._cfg_dict, path)
 
     @property
-    def filename(self) -> Any:
+    def filename(self) -> str | None:
         """The file that was read."""
-        return self.__dict__["_filename"]
+        return self.__dict__["_filename"]  # type: ignore[no-any-return]  # of fields by name
 
     @property
     def text(self) -> str:
@@ -255,7 +227,7 @@ class Config(ConfigMapping):
     @property
     def pretty_text(self) -> str:
         """The config as Python source that reads back as the same config."""
-        return pretty.render(self._cfg_dict, self._place_of)
+        return pretty.render(self._cfg_dict, self._origin_of)
 
     def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
         """Write the config in the format of the file's ending, whole or not at all.
@@ -269,7 +241,7 @@ class Config(ConfigMapping):
         """
         name = self.filename if file is None else file
         try:
-            kind = "python" if name is None else sources.format_of(os.fspath(name))
+            kind = "python" if name is None else format_of(os.fspath(name))
         except ConfigFormatError:
             if file is not None:
                 raise
@@ -280,7 +252,7 @@ class Config(ConfigMapping):
         atomic.write_whole(file, text.encode())
         return None
 
-    def _place_of(self, path: Path) -> Origin | None:
+    def _origin_of(self, path: Path) -> Origin | None:
         return next(reversed(chain_of(self._cfg_dict, path)), None)
 
     def as_text(self, kind: str) -> str:
@@ -291,7 +263,7 @@ class Config(ConfigMapping):
         ConfigDumpError
             A value has no form in the format.
         """
-        return data_forms.data_text(self._cfg_dict, kind, self._place_of)
+        return data_forms.data_text(self._cfg_dict, kind, self._origin_of)
 
     def merge_from_dict(self, options: dict[str, Any], allow_list_keys: bool = True) -> None:
         """Merge values in by dotted keys.
@@ -330,18 +302,19 @@ class Config(ConfigMapping):
         tree, paths = nested(options)
         refuse_reserved(tree, None)
         changes = ConfigDict(tree)  # so that the values put in are ConfigDicts, too
-        mark_new(changes, Record(is_trusted(options)))
+        give_origins(changes, Record(is_trusted(options)))
         root = merge(changes, self._cfg_dict, allow_list_keys=allow_list_keys)
-        mark_new(root, Record())
+        origin = caller()
         for path in paths:
-            note_change(root, path, caller(), self._cfg_dict)
+            give_origins_along(root, path)
+            note_change(root, path, origin, self._cfg_dict)
         self.__dict__["_cfg_dict"] = root
 
     def _apply(self, items: list[str], allow_list_keys: bool = True) -> None:
         root, changes = overrides.apply_to(self._cfg_dict, items, allow_list_keys)
         refuse_reserved(root, None)
         self.__dict__["_cfg_dict"] = root
-        custom_imports.import_overridden(root, changes)
+        custom_imports.import_overridden(root, changes, self.filename)
 
     def to_dict(self, keep_imported: bool = False) -> dict[str, Any]:
         """Return plain dictionaries, lists and tuples, lazy values as dotted names.
@@ -385,6 +358,7 @@ def _from_source(
     filename: str | os.PathLike[str] | None,
     trusted: bool,
     format_python_code: bool,
+    import_modules: bool,
 ) -> Config:
     for key in RESERVED_KEYS:
         if key in source.values:
@@ -397,4 +371,7 @@ def _from_source(
         name: getattr(value, "dotpath", None) or getattr(value, "__name__", name)
         for name, value in source.imported.items()
     }
+    if import_modules and trusted:
+        custom_imports.import_custom(source, node)
+    source.forget_values()
     return cfg

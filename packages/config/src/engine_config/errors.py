@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine_config.origins import Origin
+from engine_config.values.origins import Origin
+from engine_config.visible import visible
 
 
 class ConfigError(Exception):
@@ -14,19 +15,34 @@ class ConfigError(Exception):
         What is wrong, what was got, what is allowed and the remedy.
     origin
         Where the value to blame was set; the message then begins with ``file:line:``.
+
+    Attributes
+    ----------
+    for_programs : str
+        The part of the message that is of use to who calls from Python, not from a command line.
     """
 
-    def __init__(self, message: str, origin: Origin | None = None) -> None:
+    for_programs = ""
+
+    def __init__(
+        self, message: str, origin: Origin | None = None, *, for_programs: str = ""
+    ) -> None:
         # of a SyntaxError, a second argument would have to be Python's own kind of place
-        super().__init__(message)
-        self.message = message
+        self.message = visible(message)  # it may quote a file, and is shown by a terminal
+        super().__init__(self.message)
         self.origin = origin
+        if for_programs:
+            self.for_programs = visible(for_programs)
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, Origin | None]]:
         return type(self), (self.message, self.origin)
 
+    def for_commands(self) -> str:
+        """Return what is said without what only a program could do."""
+        return str(self).replace(self.for_programs, "")
+
     def __str__(self) -> str:
-        return f"{self.origin}: {self.message}" if self.origin else self.message
+        return f"{visible(str(self.origin))}: {self.message}" if self.origin else self.message
 
 
 class ConfigFileNotFoundError(ConfigError, FileNotFoundError):
@@ -96,6 +112,6 @@ class ConfigWarning(UserWarning):
 class RepeatedKeyError(ValueError):
     """A data text gives a key twice in one mapping: what a codec says, to be told with the file."""
 
-    def __init__(self, key: str, first: int, place: tuple[int, int]) -> None:
+    def __init__(self, key: str, first: int, at: tuple[int, int]) -> None:
         super().__init__(f"the key {key!r} is given twice, first in line {first}; remove one")
-        self.place = place
+        self.at = at

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-
-from engine_config.late import Late
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import difflib
-    from collections.abc import Iterable
-    from typing import Any
-else:
-    difflib = Late("difflib")
+from collections.abc import Iterable
+from typing import Any
 
 _SHOWN = 12
 

@@ -16,7 +16,6 @@ from engine_config import Config
 from engine_registry import DATASETS
 
 from .annotations import AnnotationError, absolute, join_prefix, read_annotations, read_metainfo
-from .drawing import draws_nothing
 from .force_init import force_full_init
 from .serialization import Records, give_back_memory
 from .transforms import Compose, Transform, note_sample
@@ -39,7 +38,7 @@ class BaseDataset(Dataset[Any]):
     Parameters
     ----------
     ann_file
-        Path or URI of the annotations: json, yaml, jsonl, csv, parquet, arrow or, trusted, pickle.
+        Path or URI of the annotations: json, yaml, jsonl, csv, parquet, arrow or pickle.
     metainfo
         Facts about the dataset, which override those of the class and of the annotation file;
         a string that names a text file stands for its lines.
@@ -63,7 +62,7 @@ class BaseDataset(Dataset[Any]):
     max_refetch
         How many other samples are tried where the pipeline returns None.
     trusted
-        Whether ``ann_file`` may be a pickle; reading one runs what it says.
+        Whether ``ann_file`` may be a pickle that runs what it says; without, it is read as data.
     """
 
     METAINFO: dict[str, Any] = {}  # noqa: RUF012  # subclasses assign plain dicts
@@ -262,16 +261,6 @@ class BaseDataset(Dataset[Any]):
     def prepare_data(self, idx: int) -> Any:
         """Return what the pipeline makes of an entry."""
         return self.pipeline(self.get_data_info(idx))
-
-    def draws_nothing(self) -> bool:
-        """Tell whether samples are known to need no random numbers, by the steps that make them."""
-        own = type(self)
-        return (
-            own.__getitem__ is BaseDataset.__getitem__
-            and own.prepare_data is BaseDataset.prepare_data
-            and own.get_data_info is BaseDataset.get_data_info
-            and draws_nothing(self.pipeline)
-        )
 
     def __getitem__(self, idx: int) -> Any:
         """Return a sample; where the pipeline returns None for it, another one.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from os.path import splitext
 from typing import Any
 
-from engine_config.fileio import file_handlers, get, load
+from engine_config.fileio import UnsafePickleError, file_handlers, get, load
 
 
 class AnnotationError(ValueError, TypeError):
@@ -28,23 +28,26 @@ def read_file(path: str, *, trusted: bool) -> Any:
     FileNotFoundError
         If there is no such file.
     AnnotationError
-        If it is corrupt, with the line where there are lines; or a pickle, which runs what it
-        says, and ``trusted`` is not set.
+        If it is corrupt, with the line where there are lines; or a pickle that asks for more than
+        plain values, arrays and tensors, and ``trusted`` is not set.
     ModuleNotFoundError
         If pyarrow is needed and not installed.
     """
     ending = splitext(path)[1].lower()
-    if ending in (".pkl", ".pickle") and not trusted:
-        raise AnnotationError(
-            f"{path} is a pickle, and reading one runs what it says; convert it to json, or pass "
-            "trusted=True for a file whose origin you trust as you would trust a program"
-        )
+    program = trusted and ending in (".pkl", ".pickle")
     try:
         if ending in _TABLES:
             return {"metainfo": {}, "data_list": _TABLES[ending](path)}
-        return load(path, file_format="pkl" if ending in (".pkl", ".pickle") else None)
+        return load(path, file_format="pkl" if program else None)
     except (FileNotFoundError, PermissionError, ModuleNotFoundError, AnnotationError):
         raise
+    except UnsafePickleError as error:
+        asked = f" ({', '.join(error.globals[:8])})" if error.globals else ""
+        raise AnnotationError(
+            f"{path} is a pickle of more than plain values, arrays and tensors{asked}, and reading "
+            "such a one runs what it says; convert it to json, or pass trusted=True for a file whose "
+            "origin you trust as you would trust a program"
+        ) from error
     except Exception as error:  # each format and each storage has errors of its own
         known = ending in _TABLES or ending[1:] in file_handlers
         others = "" if known else f"; for annotations also {sorted(_TABLES)}"

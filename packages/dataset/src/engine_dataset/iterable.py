@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -10,10 +11,12 @@ from typing import Any
 from torch.utils.data import IterableDataset, get_worker_info
 from torch.utils.data._utils import worker
 
-from engine_dataset.seeding import seed_sample
+from engine_dataset.seeding import seed_pass
 from engine_dist import get_dist_info
 
 __all__ = ["SplitStream", "is_stream"]
+
+logger = logging.getLogger("engine.dataset")
 
 
 def is_stream(dataset: Any) -> bool:
@@ -27,8 +30,8 @@ class SplitStream(IterableDataset[Any]):
     """A stream dealt to all ranks in turn, and batch by batch to the workers of each.
 
     Every process reads the whole stream, which must be the same for all of them, and passes on
-    what is its own. (A source that asks for torch's worker, to split itself, is told of none.) Each rank's batches are those of one process without workers, in that order,
-    and after ``n`` of them on every rank the samples that are behind are the first ``n`` times
+    what is its own. (A source that asks for torch's worker, to split itself, is told of none.)
+    Each rank's batches are those of one process without workers, in that order, and after ``n`` of them on every rank the samples that are behind are the first ``n`` times
     batch size times ranks of the stream. So a pass goes on from a number of samples, with
     whatever workers and ranks. A stream that has ``state_dict`` and ``load_state_dict``, or whose
     iterator has, is put back by them; of any other, what is behind is read once more and dropped.
@@ -42,7 +45,7 @@ class SplitStream(IterableDataset[Any]):
         Samples of a batch; 1 where there are no batches.
     seed
         What the source's random numbers are drawn from, with the number of the pass, the same in
-        every process; None to leave the generators alone.
+        every process; None to leave the generators alone, as where one process reads.
     even
         Whether every rank gets as many samples as the others: fewer samples than there are ranks
         are left out at the end of the stream.
@@ -67,7 +70,7 @@ class SplitStream(IterableDataset[Any]):
         self.even = even
         self.rank, self.world_size = get_dist_info()
         self.epoch = 0  # passes begun
-        self._items: Iterator[Any] = iter(())
+        self._with_state: Any = None  # the source, or the iterator of now, if it has a state
         self._start = 0  # samples that were behind when the pass of now began
         self._next_start = 0  # and those that are when the next one begins
         self._next_state: Any = None  # of the source, there
@@ -81,19 +84,27 @@ class SplitStream(IterableDataset[Any]):
         consumed
             Samples that this rank has taken from the iterator of now.
         """
-        if not consumed:
-            at = {"epoch": self.epoch, "position": self._next_start}
-            return {**at, "source": self._next_state}
-        position = self._start + consumed * self.world_size
-        noted, state = self._noted
-        known = state if noted == position else None
-        return {"epoch": self.epoch - 1, "position": position, "source": known}
+        epoch, position, source = self.epoch, self._next_start, self._next_state
+        if consumed:
+            epoch, position = epoch - 1, self._start + consumed * self.world_size
+            noted, state = self._noted
+            source = state if noted == position else None
+        return {
+            "epoch": epoch, "position": position, "source": source,
+            "seeded": self.seed is not None,
+        }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next pass go on where `state_dict` was taken."""
         self.epoch = state["epoch"]
         self._start, self._next_start = 0, state["position"]
         self._next_state = state["source"]
+        if self._next_start and state["seeded"] != (self.seed is not None):
+            logger.warning(
+                "%s was read by one process and is read by several, or the other way round: what "
+                "it draws is other than it was, and if that is its order, samples of this pass are "
+                "read twice or not at all", type(self.source).__name__,
+            )  # fmt: skip
 
     def begun(self) -> None:
         """Take note that a pass has begun, whichever process reads."""
@@ -108,6 +119,8 @@ class SplitStream(IterableDataset[Any]):
         start, state, epoch = self._next_start, self._next_state, self.epoch
         if info is not None:  # which has a copy of its own
             self.begun()
+        elif self.world_size == 1:  # at once: a resume has the generators as the pass began now
+            return self._begin(epoch, start, state)
         return self._share(start, state, epoch, number, workers)
 
     def _share(
@@ -115,9 +128,6 @@ class SplitStream(IterableDataset[Any]):
     ) -> Iterator[Any]:
         items = self._begin(epoch, start, state)
         size, ranks, rank = self.batch_size, self.world_size, self.rank
-        if ranks == workers == 1:
-            yield from items
-            return
         whole = ranks if self.even else rank + 1
         _leave_out(items, number * size * ranks)
         while True:
@@ -131,7 +141,7 @@ class SplitStream(IterableDataset[Any]):
     def _begin(self, epoch: int, start: int, state: Any) -> Iterator[Any]:
         """Return the source's items from a start on."""
         if self.seed is not None:
-            seed_sample(self.seed, epoch, "the stream")
+            seed_pass(self.seed, epoch)
         source: Any = self.source
         if hasattr(source, "set_epoch"):
             source.set_epoch(epoch)
@@ -142,7 +152,7 @@ class SplitStream(IterableDataset[Any]):
             items: Any = iter(source)
         if state is not None and not of_source:
             items.load_state_dict(state)
-        self._items = items
+        self._with_state = next((thing for thing in (source, items) if _has_state(thing)), None)
         if get_worker_info() is not None:
             items = _all_of(items)
         if state is None:
@@ -151,8 +161,7 @@ class SplitStream(IterableDataset[Any]):
 
     def source_state(self) -> Any:
         """Return the state of the source or of its iterator; None where neither has one."""
-        things: tuple[Any, ...] = (self.source, self._items)
-        return next((thing.state_dict() for thing in things if _has_state(thing)), None)
+        return None if self._with_state is None else self._with_state.state_dict()
 
     def noting(self, batches: Iterator[tuple[Any, Any]]) -> Iterator[Any]:
         """Give batches that come with the source's state, and keep the state."""

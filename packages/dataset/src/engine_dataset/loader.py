@@ -5,23 +5,26 @@ from __future__ import annotations
 import gc
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing.util import register_after_fork
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from torch.utils.data import DataLoader
 
-from engine_dataset.drawing import draws_nothing
 from engine_dataset.iterable import SplitStream, WithSourceState, is_stream
-from engine_dataset.position import resumable
 from engine_dataset.samplers import DefaultSampler
-from engine_dataset.seeding import SeededSamples, WithEpochs, kept_apart, worker_init_fn
-from engine_dist import get_rank
+from engine_dataset.seeding import kept_apart, worker_init_fn
+from engine_dataset.worker_rng import Start, WorkerStates, Working
+from engine_dataset.worker_signals import Outliving, kill_in_place_of_asking
+from engine_dist import get_rank, get_world_size
 from engine_registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, guard
-from engine_registry.places import add_note
+from engine_registry.places import add_note, config_origin
 
 __all__ = ["build_dataloader"]
+
+Batches = TypeVar("Batches", bound=Iterable[Any])
 
 _PARAMETERS = tuple(inspect.signature(DataLoader.__init__).parameters)[1:]
 
@@ -41,7 +44,7 @@ _KEPT = tuple(
 
 
 class Loader(DataLoader[Any]):
-    """A `DataLoader` whose samples draw from seeds of their own, and whose passes may be cut.
+    """A `DataLoader` that knows how its workers' generators stand, and whose passes may be cut.
 
     The one that works is `inner`.
 
@@ -49,52 +52,97 @@ class Loader(DataLoader[Any]):
     ----------
     dataset
         The dataset, also of the loader that works inside.
-    seed
-        The run's seed; None to leave the generators alone.
     num_batch_per_epoch
         End a pass after so many batches; None to end it with the data.
     **settings
         For the `DataLoader`.
+
+    Attributes
+    ----------
+    worker_states : WorkerStates, optional
+        Where there are workers, and they share no stream.
     """
 
-    def __init__(
-        self, dataset: Any, *, seed: int | None, num_batch_per_epoch: int | None, **settings: Any
-    ) -> None:
+    def __init__(self, dataset: Any, *, num_batch_per_epoch: int | None, **settings: Any) -> None:
         super().__init__(dataset, **settings)
-        self._seed = seed
         self._batches = num_batch_per_epoch
+        self.worker_states = (
+            WorkerStates(self.num_workers, self.persistent_workers)
+            if self.num_workers and not isinstance(dataset, SplitStream)
+            else None
+        )
+        self._forks = False
         register_after_fork(self, _leave_garbage)
         self.renew()
 
-    def renew(self) -> None:
-        """Make the loader inside anew, so that its workers know what has changed since."""
+    def renew(self, behind: int = 0, start: Start | None = None) -> None:
+        """Make the loader inside anew, so that its workers know what has changed since.
+
+        Parameters
+        ----------
+        behind
+            Batches of the next pass that need not be given.
+        start
+            What the workers go on from in it; None for fresh seeds.
+        """
         same: dict[str, Any] = {name: getattr(self, name) for name in _KEPT}
         dataset = self.dataset
+        self._behind, self._resumed = behind, start
         if isinstance(dataset, SplitStream):
             order: dict[str, Any] = {"batch_size": self.batch_size, "drop_last": self.drop_last}
             same["collate_fn"] = WithSourceState(self.collate_fn, dataset)
         else:
             batched = self.batch_sampler is not None
-            keys = self.batch_sampler if batched else self.sampler
-            if self._seed is not None:
-                keys = WithEpochs(keys, resumable(self) or self.sampler, batched=batched)
-                each = not draws_nothing(dataset)
-                dataset = SeededSamples(dataset, self._seed, self.collate_fn, each=each)
-                same["collate_fn"] = _as_it_is
-            order = {"batch_sampler": keys} if batched else {"sampler": keys, "batch_size": None}
+            self._keys = Keys(self.batch_sampler if batched else self.sampler)
+            order = {"batch_sampler": self._keys}
+            if not batched:
+                order = {"sampler": self._keys, "batch_size": None}
+            if self.worker_states is not None:
+                self._start = Start()
+                working = Working(self.collate_fn, self.worker_init_fn, self._start)
+                same.update(collate_fn=working, worker_init_fn=working.begin)
+        same["worker_init_fn"] = Outliving(same["worker_init_fn"])
         self.inner = DataLoader(dataset, **order, **same)
 
     def __iter__(self) -> Any:
-        batches: Iterator[Any] = iter(self.inner)
+        left = None if self._batches is None else max(0, self._batches - self._behind)
+        self._behind, stream = 0, self.dataset
+        if isinstance(stream, SplitStream):
+            return islice(self._streamed(stream), left)
+        self._keys.most = left
+        if self.worker_states is None:
+            return self._start_inner()
+        return self._from_workers(self.worker_states)
+
+    def _streamed(self, stream: SplitStream) -> Iterator[Any]:
+        batches = self._start_inner()
         if self.num_workers:
             batches = _telling_of_dead_workers(batches)
-        stream = self.dataset
-        if isinstance(stream, SplitStream):
-            stream.begun()
-            if stream.seed is not None and not self.num_workers:
-                batches = kept_apart(batches)
-            batches = stream.noting(batches)
-        return batches if self._batches is None else islice(batches, self._batches)
+        stream.begun()
+        if stream.seed is not None and not self.num_workers:
+            batches = kept_apart(batches)
+        return stream.noting(batches)
+
+    def _from_workers(self, states: WorkerStates) -> Iterator[Any]:
+        start, self._resumed = self._resumed or states.next_start(), None
+        states.begin(start)
+        if start.turn and not self._keys.repeat_first(start.turn):
+            states.end()  # nothing of the pass is left
+            return iter(())
+        self._start.states, self._start.turn = start.states, start.turn
+        return states.noting(_telling_of_dead_workers(self._start_inner()))
+
+    def _start_inner(self) -> Iterator[Any]:
+        if not self.num_workers or not gc.isenabled():
+            return kill_in_place_of_asking(iter(self.inner))
+        # from the fork on, and not only from where the new process runs what is registered for it
+        gc.disable()
+        self._forks = True
+        try:
+            return kill_in_place_of_asking(iter(self.inner))
+        finally:
+            self._forks = False
+            gc.enable()
 
     def __len__(self) -> int:
         if self._batches is None:
@@ -105,6 +153,47 @@ class Loader(DataLoader[Any]):
             return self._batches
 
 
+class Keys:
+    """What a sampler or batch sampler gives, cut, and with its first given several times.
+
+    Parameters
+    ----------
+    source
+        The sampler or batch sampler.
+
+    Attributes
+    ----------
+    most : int, optional
+        What a pass ends with at the latest.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._begun: Iterator[Any] | None = None
+        self.most: int | None = None
+
+    def repeat_first(self, times: int) -> bool:
+        """Let the next pass begin with so many more of its first; False where it has none."""
+        keys = self._begin()
+        first = list(islice(keys, 1))
+        self._begun = chain(first * (times + 1), keys) if first else None
+        return bool(first)
+
+    def __iter__(self) -> Iterator[Any]:
+        # not before the first is wanted: torch makes two iterators for a pass, and uses one
+        begun, self._begun = self._begun, None
+        yield from self._begin() if begun is None else begun
+
+    def _begin(self) -> Iterator[Any]:
+        keys = iter(self._source)
+        if self.most == 0:
+            next(keys, None)  # so that the sampler has begun, and goes on from there no more
+        return keys if self.most is None else islice(keys, self.most)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+
 def _leave_garbage(loader: Loader) -> None:
     """Collect nothing in a forked process that was there before it.
 
@@ -112,6 +201,9 @@ def _leave_garbage(loader: Loader) -> None:
     And what a collection touches is copied for each worker.
     """
     gc.freeze()
+    if loader._forks:
+        loader._forks = False
+        gc.enable()
 
 
 def _telling_of_dead_workers(batches: Iterator[Any]) -> Iterator[Any]:
@@ -123,10 +215,24 @@ def _telling_of_dead_workers(batches: Iterator[Any]) -> Iterator[Any]:
         raise
 
 
-def _as_it_is(batch: Any) -> Any:
-    return batch
-
-
+@overload
+def build_dataloader(
+    value: Mapping[str, Any],
+    *,
+    seed: int | None = None,
+    diff_rank_seed: bool = False,
+    num_batch_per_epoch: int | None = None,
+    even: bool = False,
+) -> DataLoader[Any]: ...
+@overload
+def build_dataloader(
+    value: Batches,
+    *,
+    seed: int | None = None,
+    diff_rank_seed: bool = False,
+    num_batch_per_epoch: int | None = None,
+    even: bool = False,
+) -> Batches: ...
 def build_dataloader(
     value: Any,
     *,
@@ -169,21 +275,34 @@ def build_dataloader(
         return value
     settings = dict(value.items())
     batches = settings.pop("num_batch_per_epoch", num_batch_per_epoch)
-    _check(settings)
     own_seed = None if seed is None else seed + (get_rank() if diff_rank_seed else 0)
-    with guard(value):
+    with _naming(value), guard(value):
+        _check(settings)
         dataset = _dataset(settings.pop("dataset"))
         if is_stream(dataset):
             dataset = _stream(dataset, settings, seed, even)
         return _loader(dataset, settings, seed, own_seed, batches)
 
 
+@contextmanager
+def _naming(value: Any) -> Iterator[None]:
+    """Let an error say in which configuration of a loader it came up."""
+    try:
+        yield
+    except Exception as error:
+        origin = config_origin(value)
+        if origin:
+            add_note(error, f"in the data loader ({origin})")
+        raise
+
+
 def _stream(source: Any, settings: Mapping[str, Any], seed: int | None, even: bool) -> SplitStream:
     _check_stream(source, settings)
+    alone = get_world_size() == 1 and not settings.get("num_workers")
     return SplitStream(
         source,
         batch_size=settings.get("batch_size", 1) or 1,
-        seed=None if draws_nothing(source) else seed,
+        seed=None if alone or getattr(source, "draws_nothing", False) else seed,
         even=even or bool(settings.get("drop_last")),
     )
 
@@ -217,12 +336,10 @@ def _loader(
         "worker_init_fn": _worker_init(settings.pop("worker_init_fn", None), settings, seed),
         **settings,
     }
-    if draws_nothing(dataset) and draws_nothing(made["collate_fn"]):
-        seed = None
-    plain = seed is None and batches is None and not settings.get("num_workers")
+    plain = batches is None and not settings.get("num_workers")
     if plain and not isinstance(dataset, SplitStream):
         return DataLoader(dataset, **made)
-    return Loader(dataset, seed=seed, num_batch_per_epoch=batches, **made)
+    return Loader(dataset, num_batch_per_epoch=batches, **made)
 
 
 def _check(settings: Mapping[str, Any]) -> None:
@@ -276,5 +393,8 @@ def _worker_init(value: Any, settings: Mapping[str, Any], seed: int | None) -> A
     if value is None:
         return None if seed is None else partial(worker_init_fn, **common)
     if isinstance(value, Mapping):
-        return _function({**dict(value.items()), **common})
+        made = _function(value)
+        asked = inspect.signature(made).parameters if made else {}
+        run = {name: one for name, one in common.items() if name in asked and name not in value}
+        return partial(made, **run) if made and run else made
     return FUNCTIONS.resolve(value) if isinstance(value, str) else value

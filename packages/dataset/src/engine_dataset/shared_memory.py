@@ -14,15 +14,16 @@ import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterable
+from multiprocessing import reduction
 from multiprocessing.context import get_spawning_popen
-from multiprocessing.reduction import DupFd
 from typing import Any, Protocol
 
 import torch.distributed as dist
 
 logger = logging.getLogger("engine.dataset")
 
-_POSIX = os.name == "posix"
+# Windows hands over no descriptors: there each process gets a copy
+_HANDS_OVER = hasattr(reduction, "DupFd")
 _DIGEST = 32
 
 
@@ -59,8 +60,8 @@ class SharedBytes:
         return len(self.view)
 
     def __reduce__(self) -> tuple[Callable[..., SharedBytes], tuple[Any, ...]]:
-        if _POSIX and get_spawning_popen() is not None:
-            return _received, (DupFd(self._fd), len(self))
+        if _HANDS_OVER and get_spawning_popen() is not None:
+            return _received, (reduction.DupFd(self._fd), len(self))
         return _copied, (bytes(self.view),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SharedBytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine_dataset.drawing import draws_nothing
 from engine_registry import TRANSFORMS
 from engine_registry.places import add_note
 
@@ -47,10 +46,6 @@ class Compose:
                 self.stopped_at = f"step {number}, {name_of(transform)}"
                 return None
         return data
-
-    def draws_nothing(self) -> bool:
-        """Tell whether all steps are known to draw no random numbers."""
-        return all(map(draws_nothing, self.transforms))
 
     def __repr__(self) -> str:
         steps = "".join(f"\n    {transform}" for transform in self.transforms)

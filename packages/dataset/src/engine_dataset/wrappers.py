@@ -19,7 +19,6 @@ from torch.utils.data import Dataset
 from engine_registry import DATASETS
 
 from .base_dataset import BaseDataset
-from .drawing import draws_nothing
 from .force_init import force_full_init
 
 logger = logging.getLogger("engine.dataset")
@@ -59,11 +58,6 @@ class DatasetWrapper(Dataset[Any]):
             dataset.full_init()
         self._size = self._plan()
         self._fully_initialized = True
-
-    def draws_nothing(self) -> bool:
-        """Tell whether samples are known to need no random numbers."""
-        own = type(self).__getitem__ is DatasetWrapper.__getitem__
-        return own and all(map(draws_nothing, self.wrapped()))
 
     def _found(self, idx: int) -> tuple[Any, int]:
         size = self._size
@@ -198,8 +192,29 @@ class ConcatDataset(DatasetWrapper, TorchConcatDataset[Any]):
         return number, idx - (self.cumulative_sizes[number - 1] if number else 0)
 
 
+class _OfOne(DatasetWrapper):
+    """What wrappers of a single dataset share; subclasses give `_get_ori_dataset_idx`."""
+
+    def __init__(self, dataset: Any, lazy_init: bool) -> None:
+        self.dataset = _built(dataset)
+        self._metainfo = self.dataset.metainfo
+        if not lazy_init:
+            self.full_init()
+
+    def wrapped(self) -> Sequence[Any]:
+        """Return the dataset inside."""
+        return [self.dataset]
+
+    def _locate(self, idx: int) -> tuple[Any, int]:
+        return self.dataset, self._get_ori_dataset_idx(idx)
+
+    @abstractmethod
+    def _get_ori_dataset_idx(self, idx: int) -> int:
+        """Return the sample's number in the dataset inside; subclasses elsewhere call this."""
+
+
 @DATASETS.register_module()
-class RepeatDataset(DatasetWrapper):
+class RepeatDataset(_OfOne):
     """A dataset several times over, for epochs that would be too short.
 
     Parameters
@@ -215,31 +230,20 @@ class RepeatDataset(DatasetWrapper):
     def __init__(self, dataset: Any, times: int, lazy_init: bool = False) -> None:
         if not isinstance(times, int | np.integer) or times < 1:
             raise ValueError(f"times should be a whole number from 1 on, got {times!r}")
-        self.dataset = _built(dataset)
         self.times = times
-        self._metainfo = self.dataset.metainfo
-        if not lazy_init:
-            self.full_init()
-
-    def wrapped(self) -> Sequence[Any]:
-        """Return the dataset inside."""
-        return [self.dataset]
+        super().__init__(dataset, lazy_init)
 
     def _plan(self) -> int:
         self._ori_len = len(self.dataset)
         return self.times * self._ori_len
 
-    def _locate(self, idx: int) -> tuple[Any, int]:
-        return self.dataset, self._get_ori_dataset_idx(idx)
-
     @force_full_init
     def _get_ori_dataset_idx(self, idx: int) -> int:
-        """Return the sample's number in the dataset inside; subclasses elsewhere call this."""
         return idx % self._ori_len
 
 
 @DATASETS.register_module()
-class ClassBalancedDataset(DatasetWrapper):
+class ClassBalancedDataset(_OfOne):
     """A dataset in which samples of rare categories come more often.
 
     As in Gupta et al., "LVIS: A Dataset for Large Vocabulary Instance Segmentation" (2019): a
@@ -259,15 +263,8 @@ class ClassBalancedDataset(DatasetWrapper):
     def __init__(self, dataset: Any, oversample_thr: float, lazy_init: bool = False) -> None:
         if not oversample_thr >= 0:
             raise ValueError(f"oversample_thr should be a share from 0 on, got {oversample_thr}")
-        self.dataset = _built(dataset)
         self.oversample_thr = oversample_thr
-        self._metainfo = self.dataset.metainfo
-        if not lazy_init:
-            self.full_init()
-
-    def wrapped(self) -> Sequence[Any]:
-        """Return the dataset inside."""
-        return [self.dataset]
+        super().__init__(dataset, lazy_init)
 
     @property
     def repeat_indices(self) -> list[int]:
@@ -293,12 +290,8 @@ class ClassBalancedDataset(DatasetWrapper):
         ]
         return len(self.repeat_indices)
 
-    def _locate(self, idx: int) -> tuple[Any, int]:
-        return self.dataset, self._get_ori_dataset_idx(idx)
-
     @force_full_init
     def _get_ori_dataset_idx(self, idx: int) -> int:
-        """Return the sample's number in the dataset inside; subclasses elsewhere call this."""
         return self.repeat_indices[idx]
 
 

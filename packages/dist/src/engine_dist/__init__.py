@@ -15,6 +15,7 @@ from engine_dist.collectives import (
     gather,
     sync_random_seed,
 )
+from engine_dist.comparison import RankMismatchError
 from engine_dist.data_device import (
     cast_data_device,
     get_comm_device,
@@ -66,12 +67,37 @@ from engine_dist.seeding import (
     set_random_seed,
     set_rng_state,
 )
+from engine_dist.strategies import (
+    DDPStrategy,
+    DeepSpeedStrategy,
+    FSDPStrategy,
+    SingleDeviceStrategy,
+    ZeRO1Strategy,
+)
 from engine_dist.watch import LostRankError, naming_lost_ranks
+from engine_dist.wrappers import (
+    MMDeepSpeedEngineWrapper,
+    MMDistributedDataParallel,
+    MMSeparateDistributedDataParallel,
+    convert_sync_batchnorm,
+    detect_anomalous_params,
+    is_model_wrapper,
+    revert_sync_batchnorm,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DDPStrategy",
+    "DeepSpeedStrategy",
+    "FSDPStrategy",
     "LostRankError",
+    "MMDeepSpeedEngineWrapper",
+    "MMDistributedDataParallel",
+    "MMSeparateDistributedDataParallel",
+    "RankMismatchError",
+    "SingleDeviceStrategy",
+    "ZeRO1Strategy",
     "__version__",
     "all_gather",
     "all_gather_object",
@@ -86,6 +112,8 @@ __all__ = [
     "collect_results",
     "collect_results_cpu",
     "collect_results_gpu",
+    "convert_sync_batchnorm",
+    "detect_anomalous_params",
     "gather",
     "gather_object",
     "get_backend",
@@ -110,12 +138,14 @@ __all__ = [
     "is_distributed",
     "is_main_process",
     "is_mlu_available",
+    "is_model_wrapper",
     "is_mps_available",
     "is_musa_available",
     "is_npu_available",
     "is_npu_support_full_precision",
     "master_only",
     "naming_lost_ranks",
+    "revert_sync_batchnorm",
     "set_random_seed",
     "set_rng_state",
     "sync_random_seed",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Place", "by_mpi", "by_slurm", "by_torchrun", "read_count"]
+__all__ = ["Place", "by_mpi", "by_slurm", "by_torchrun", "read_count", "restarts"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,14 @@ def _place(
     if "MASTER_PORT" in os.environ:
         read_count("MASTER_PORT", least=0 if world == 1 else 1, below=2**16)
     return Place(found, world, local, size)
+
+
+def restarts() -> int:
+    """Return how often torchrun has started this job anew after a fault; 0 without torchrun."""
+    # what else sets the count alone, to tell one job's keys in a shared store from another's
+    if "TORCHELASTIC_MAX_RESTARTS" not in os.environ:
+        return 0
+    return read_count("TORCHELASTIC_RESTART_COUNT")
 
 
 def read_count(name: str, *, least: int = 0, below: int | None = None, why: str = "") -> int:

@@ -23,8 +23,27 @@ class _Pickler(pickle.Pickler):
             return NotImplemented
         if obj.device.type != "cpu" or obj.is_quantized or obj.is_conj() or obj.is_neg():
             return NotImplemented
-        flat = obj.contiguous().view(-1).view(torch.uint8)
-        return _rebuild, (flat.numpy(), obj.dtype, tuple(obj.shape))
+        if obj.nbytes < _OWN_MESSAGE:
+            return _rebuild_small, (_bytes_of(obj), obj.dtype, tuple(obj.shape))
+        return _rebuild, (_flat(obj).numpy(), obj.dtype, tuple(obj.shape))
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    return tensor.contiguous().view(-1).view(torch.uint8)
+
+
+def _bytes_of(tensor: Tensor) -> bytes:
+    try:
+        return tensor.numpy().tobytes()  # a third of the time of what is below
+    except TypeError:  # numpy has no such type
+        return _flat(tensor).numpy().tobytes()
+
+
+def _rebuild_small(data: bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    if not data:
+        return torch.empty(shape, dtype=dtype)
+    flat = torch.frombuffer(bytearray(data), dtype=dtype)
+    return flat if len(shape) == 1 else flat.view(shape)
 
 
 def _rebuild(flat: np.ndarray[Any, Any], dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:

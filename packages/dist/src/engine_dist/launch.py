@@ -15,7 +15,8 @@ import torch.distributed as torch_dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from engine_dist import watch
+from engine_dist import flight, watch
+from engine_dist.deepspeed_library import deepspeed, leave
 from engine_dist.devices import current_accelerator
 from engine_dist.environment import Place, by_mpi, by_slurm, by_torchrun
 from engine_dist.ranks import _forget_local_group, is_distributed
@@ -87,6 +88,7 @@ def init_dist(
     timeout = kwargs.get("timeout")
     if timeout is not None and not isinstance(timeout, timedelta):
         kwargs["timeout"] = timedelta(seconds=timeout)
+    flight.turn_on()
     launchers[launcher](_backend_here(backend), init_backend, **kwargs)
     if is_distributed():
         watch.start()
@@ -173,9 +175,7 @@ def _timeout(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _start_by_deepspeed(backend: str, **kwargs: Any) -> None:
-    import deepspeed
-
-    deepspeed.init_distributed(dist_backend=backend, **kwargs)
+    deepspeed().init_distributed(dist_backend=backend, **kwargs)
 
 
 def _start_by_colossalai(backend: str, **kwargs: Any) -> None:
@@ -195,6 +195,7 @@ def shut_down() -> None:
     """Leave the default process group, if there is one."""
     _forget_local_group()
     watch.stop()
+    leave()
     if is_distributed():
         if _HOLDS_THE_LOCK:
             time.sleep(0.2)

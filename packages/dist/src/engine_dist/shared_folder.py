@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -127,6 +128,8 @@ def _identity(pid: int) -> str:
 
 
 def _is_running(pid: int) -> bool:
+    if sys.platform == "win32":  # where the question below would end the process
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

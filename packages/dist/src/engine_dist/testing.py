@@ -7,6 +7,7 @@ import faulthandler
 import multiprocessing
 import os
 import pickle
+import signal
 import sys
 import tempfile
 import time
@@ -18,7 +19,6 @@ from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from signal import SIGUSR1
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -32,6 +32,11 @@ from engine_dist.launch import shut_down
 T = TypeVar("T")
 
 _GRACE = 10.0  # seconds that the others have to end once one rank has failed
+
+_END = b"end"
+
+# asks a rank where it stands; Windows has no signal that a program may use so
+_WHERE: int | None = getattr(signal, "SIGUSR1", None)
 
 
 class RankError(RuntimeError):
@@ -132,7 +137,10 @@ class ProcessPool:
     def close(self) -> None:
         """End the processes."""
         for _, connection in self._processes:
-            connection.close()  # a process that waits for a job sees the end of it
+            # a forked child of ours may hold the connection open: closing it alone says nothing
+            with suppress(OSError):
+                connection.send_bytes(_END)
+            connection.close()
         for process, _ in self._processes:
             process.join(_GRACE)
         self._kill()
@@ -164,16 +172,20 @@ class ProcessPool:
     def _collect(self, deadline: float) -> tuple[dict[int, Any], dict[int, str]]:
         results: dict[int, Any] = {}
         failures: dict[int, str] = {}
-        waiting = {connection: rank for rank, (_, connection) in enumerate(self._processes)}
+        waiting: dict[object, int] = {
+            connection: rank for rank, (_, connection) in enumerate(self._processes)
+        }
         while waiting:
-            ready = wait(list(waiting), max(deadline - time.monotonic(), 0))
+            ready = wait(
+                [self._processes[rank][1] for rank in waiting.values()],
+                max(deadline - time.monotonic(), 0),
+            )
             if not ready:
                 failures |= self._time_out(list(waiting.values()))
                 break
             for connection in ready:
-                assert isinstance(connection, Connection)
                 rank = waiting.pop(connection)
-                ok, answer = self._receive(rank, connection)
+                ok, answer = self._receive(rank, self._processes[rank][1])
                 (results if ok else failures)[rank] = answer
             if failures:
                 deadline = min(deadline, time.monotonic() + _GRACE)
@@ -192,9 +204,11 @@ class ProcessPool:
 
     def _time_out(self, ranks: list[int]) -> dict[int, str]:
         """Ask each rank where it stands."""
+        if _WHERE is None:
+            return dict.fromkeys(ranks, "did not end within the time limit")
         for rank in ranks:
             with suppress(OSError, TypeError):
-                os.kill(self._processes[rank][0].pid or 0, SIGUSR1)
+                os.kill(self._processes[rank][0].pid or 0, _WHERE)
         time.sleep(0.5)
         return {
             rank: f"did not end within the time limit; it stood at\n{self._read_dump(rank)}"
@@ -221,17 +235,20 @@ def run_processes(
 
 
 def _serve(rank: int, world_size: int, connection: Connection, dump: Path) -> None:
-    """Run jobs until the other end of the connection closes."""
+    """Run jobs until told to end, or until the other end of the connection closes."""
     torch.set_num_threads(1)  # the ranks share the machine's cores
     # a rank starts its own processes, such as a loader's workers, as a program by itself would
     multiprocessing.set_start_method(None, force=True)
     with open(dump, "w", encoding="utf-8") as file:
-        faulthandler.register(SIGUSR1, file, all_threads=True)
+        if _WHERE is not None:
+            faulthandler.register(_WHERE, file, all_threads=True)
         connection.send_bytes(pickle.dumps((True, None)))
         while True:
             try:
                 request = connection.recv_bytes()
             except EOFError:
+                return
+            if request == _END:
                 return
             answer = _answer(rank, world_size, request)
             with suppress(BrokenPipeError):

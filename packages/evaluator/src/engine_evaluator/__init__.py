@@ -2,7 +2,7 @@
 
 from engine_evaluator.accuracy import Accuracy
 from engine_evaluator.averages import Mean, Perplexity, ValidationLoss
-from engine_evaluator.batch import Batch
+from engine_evaluator.batch import Batch, ResultError
 from engine_evaluator.class_counts import F1, ConfusionMatrix, Precision, PrecisionRecallF1, Recall
 from engine_evaluator.dump_results import DumpResults
 from engine_evaluator.evaluator import Evaluator
@@ -27,6 +27,7 @@ __all__ = [
     "PrecisionRecallF1",
     "Recall",
     "ReducibleMetric",
+    "ResultError",
     "TorchMetric",
     "ValidationLoss",
     "__version__",

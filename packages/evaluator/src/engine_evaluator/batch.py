@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 DataSamples = Mapping[str, Any] | Sequence[Any]
 """A mapping of batched tensors, or a sequence of one mapping or data element a sample."""
@@ -14,8 +17,17 @@ DataSamples = Mapping[str, Any] | Sequence[Any]
 Keys = str | Sequence[str]
 """A field's name, or several of which the first that is there is meant."""
 
-# That a dictionary is a mapping is found at once; to ask the abstract class takes ten times that.
-MAPPING = (dict, Mapping)
+_NO_MAPPINGS = frozenset({list, tuple, Tensor, str, int, float, bool, type(None)})
+
+
+def is_mapping(thing: object) -> TypeIs[Mapping[Any, Any]]:
+    """Tell whether a thing is a mapping; to ask the abstract class takes ten times as long."""
+    kind = type(thing)
+    return kind is dict or (kind not in _NO_MAPPINGS and isinstance(thing, Mapping))
+
+
+class ResultError(TypeError):
+    """What a model predicted, or a metric computed, is none of what may be."""
 
 
 class Batch:
@@ -101,21 +113,21 @@ class Batch:
     def names(self) -> list[str]:
         """Return the fields' names, as far as they can be known."""
         samples = self.data_samples
-        sample = samples if isinstance(samples, MAPPING) else samples[0] if samples else {}
-        names: Iterable[Any] = sample if isinstance(sample, MAPPING) else fields(sample)
+        sample = samples if is_mapping(samples) else samples[0] if samples else {}
+        names: Iterable[Any] = sample if is_mapping(sample) else fields(sample)
         return [str(name) for name in names]
 
     def _raw(self, key: str) -> Any:
         samples = self.data_samples
-        if isinstance(samples, MAPPING):
+        if is_mapping(samples):
             if key in samples:
                 return samples[key]
         elif samples and has_field(samples[0], key):
             return _of_all(samples, key)
         batch = self.data_batch
-        if isinstance(batch, MAPPING):
+        if is_mapping(batch):
             return batch.get(key)
-        if isinstance(batch, list) and batch and isinstance(batch[0], MAPPING) and key in batch[0]:
+        if isinstance(batch, list) and batch and is_mapping(batch[0]) and key in batch[0]:
             return _of_all(batch, key)  # what the data set gave, sample by sample
         return None
 
@@ -134,7 +146,7 @@ class Batch:
 
 def has_field(sample: Any, key: str) -> bool:
     """Tell whether a sample, a mapping or an object, has a field."""
-    return key in sample if isinstance(sample, MAPPING) else hasattr(sample, key)
+    return key in sample if is_mapping(sample) else hasattr(sample, key)
 
 
 def fields(sample: object) -> Mapping[str, Any]:
@@ -144,7 +156,12 @@ def fields(sample: object) -> Mapping[str, Any]:
 
 def _of_all(samples: Sequence[Any], key: str) -> list[Any]:
     try:
-        return [s[key] if isinstance(s, MAPPING) else getattr(s, key) for s in samples]
+        if type(samples[0]) is dict:
+            return [s[key] for s in samples]
+    except (KeyError, TypeError):
+        pass  # samples of several kinds, or one without the field
+    try:
+        return [s[key] if is_mapping(s) else getattr(s, key) for s in samples]
     except (KeyError, AttributeError):
         lacking = next(n for n, sample in enumerate(samples) if not has_field(sample, key))
         raise KeyError(
@@ -156,7 +173,10 @@ def stacked(values: Any) -> Tensor:
     """Return values as one tensor, on the device on which they are."""
     if isinstance(values, Tensor):
         return values
-    if isinstance(values, list | tuple) and any(hasattr(value, "shape") for value in values):
+    kinds = set(map(type, values)) if isinstance(values, list | tuple) else set()
+    if kinds == {Tensor}:
+        return values[0].unsqueeze(0) if len(values) == 1 else torch.stack(values)
+    if any(hasattr(kind, "shape") for kind in kinds):
         return torch.stack([v if isinstance(v, Tensor) else torch.as_tensor(v) for v in values])
     return torch.as_tensor(values)
 
@@ -166,15 +186,17 @@ def sample_count(data_samples: DataSamples, data_batch: Any = None) -> int:
 
     Raises
     ------
-    TypeError
+    ResultError
         If the samples are neither a mapping nor a sequence.
     ValueError
         If a mapping holds nothing that has a first dimension, or several different ones.
     """
-    if isinstance(data_samples, MAPPING):
+    if type(data_samples) is list:
+        return len(data_samples)
+    if is_mapping(data_samples):
         return _first_dimension(data_samples, data_batch)
     if isinstance(data_samples, str | Tensor) or not hasattr(data_samples, "__len__"):
-        raise TypeError(
+        raise ResultError(
             "data samples must be a mapping of batched tensors or a sequence of samples, "
             f"got {type(data_samples).__name__}"
         )
@@ -196,7 +218,7 @@ def _first_dimension(samples: Mapping[str, Any], data_batch: Any) -> int:
             )
     if first is not None:
         return first
-    others = data_batch.values() if isinstance(data_batch, MAPPING) else data_batch
+    others = data_batch.values() if is_mapping(data_batch) else data_batch
     if hasattr(others, "shape") or not isinstance(others, Iterable):  # a tensor is one column
         others = [others]
     for count in map(_count, others):
@@ -224,9 +246,10 @@ def rows(data_samples: DataSamples) -> list[Any]:
     ValueError
         If a field of a mapping has another number of entries than there are samples.
     """
-    if not isinstance(data_samples, MAPPING):
+    if not is_mapping(data_samples):
         return [
-            sample.to_dict() if hasattr(sample, "to_dict") else sample for sample in data_samples
+            sample if type(sample) is dict or not hasattr(sample, "to_dict") else sample.to_dict()
+            for sample in data_samples
         ]
     return _rows_of(data_samples, sample_count(data_samples))
 
@@ -237,7 +260,7 @@ def _rows_of(samples: Mapping[str, Any], size: int) -> list[Any]:
 
 
 def _by_sample(key: str, value: Any, size: int) -> Sequence[Any]:
-    if isinstance(value, MAPPING):
+    if is_mapping(value):
         return _rows_of(value, size)
     count = _count(value)
     if count is None:  # of the batch as a whole

@@ -8,7 +8,6 @@ from typing import Any
 
 from engine_evaluator.batch import Batch, DataSamples, rows
 from engine_evaluator.metric import BaseMetric, over_ranks
-from engine_evaluator.reducible import ReducibleMetric
 from engine_evaluator.torchmetrics import TorchMetric, build, is_torchmetric, value_name
 from engine_registry import EVALUATOR, METRICS, build_as
 
@@ -84,10 +83,10 @@ class Evaluator:
         batch: Batch | None = None
         samples: list[Any] | None = None
         for metric in self.metrics:
-            if isinstance(metric, ReducibleMetric):
+            if metric.takes_batches:
                 if batch is None:
                     batch = Batch(data_samples, data_batch)
-                metric.process(data_batch, batch)
+                metric.process(data_batch, batch)  # type: ignore[arg-type]  # as it says by `takes_batches`
             else:
                 if samples is None:
                     samples = rows(data_samples)

@@ -6,7 +6,8 @@ import logging
 import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from operator import index
+from typing import Any, ClassVar, Literal, SupportsIndex
 
 import torch
 
@@ -17,10 +18,14 @@ from engine_dist import (
     is_distributed,
     is_main_process,
 )
+from engine_evaluator.batch import ResultError, is_mapping
 
 logger = logging.getLogger("engine.evaluator")
 
 CollectDevice = Literal["cpu", "gpu"]
+
+_PLAIN = frozenset({bool, int, float, str, type(None)})
+_LEAVES = _PLAIN | {torch.Tensor}
 
 
 class BaseMetric(ABC):
@@ -59,6 +64,7 @@ class BaseMetric(ABC):
     """
 
     default_prefix: str | None = None
+    takes_batches: ClassVar[bool] = False  # a `Batch` in place of a dict a sample
 
     def __init__(
         self,
@@ -88,7 +94,7 @@ class BaseMetric(ABC):
         self._dataset_meta = dataset_meta
 
     @abstractmethod
-    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Append to ``results``, one item a sample, what computing needs of this batch."""
 
     @abstractmethod
@@ -115,9 +121,12 @@ class BaseMetric(ABC):
 
         Raises
         ------
+        ValueError
+            ``size`` is no number of samples.
         RuntimeError
             On the other ranks, when computing fails on the main process; there the error itself.
         """
+        _check_size(size)
         if not self.results:
             logger.warning(
                 "%s has no results on this rank: its share of the data set is empty, or "
@@ -174,16 +183,22 @@ class BaseMetric(ABC):
 
         Raises
         ------
-        TypeError
+        ResultError
             If it is not a dict with strings as keys.
         """
         if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
-            raise TypeError(
+            raise ResultError(
                 f"{type(self).__name__} must compute a dict of values by name (str), "
                 f"got {type(values).__name__}: {values!r}"
             )
         before = f"{self.prefix}/" if self.prefix else ""
         return {f"{before}{key}": value for key, value in values.items()}
+
+
+def _check_size(size: object) -> None:
+    if size is None or (isinstance(size, SupportsIndex) and index(size) >= 0):
+        return
+    raise ValueError(f"size is the length of the data set, 0 or more, or None; got {size!r}")
 
 
 def over_ranks(count: int) -> int:
@@ -195,18 +210,30 @@ def over_ranks(count: int) -> int:
 
 def mapped(data: Any, change: Callable[[Any], Any]) -> Any:
     """Change everything in nested lists, tuples and dicts."""
-    if isinstance(data, Mapping):
+    kind = type(data)
+    if kind is list:
+        return [change(v) if type(v) in _LEAVES else mapped(v, change) for v in data]
+    if kind in _LEAVES:
+        return change(data)
+    if is_mapping(data):
         return {key: mapped(value, change) for key, value in data.items()}
     if isinstance(data, tuple) and hasattr(data, "_fields"):
-        return type(data)(*(mapped(value, change) for value in data))
+        return kind(*(mapped(value, change) for value in data))
     if isinstance(data, list | tuple):
-        return type(data)(mapped(value, change) for value in data)
+        return kind(mapped(value, change) for value in data)
     return change(data)
 
 
 def to_cpu(data: Any) -> Any:
     """Copy to the CPU everything in nested lists, tuples and dicts that has a ``cpu`` method."""
-    return mapped(data, lambda v: v.cpu() if callable(getattr(v, "cpu", None)) else v)
+    return mapped(data, _on_cpu)
+
+
+def _on_cpu(value: Any) -> Any:
+    kind = type(value)
+    if kind in _PLAIN or (kind is torch.Tensor and value.is_cpu):
+        return value
+    return value.cpu() if callable(getattr(value, "cpu", None)) else value
 
 
 _to_cpu = to_cpu  # the name by which metrics written for MMEngine import it

@@ -59,6 +59,8 @@ class ReducibleMetric(BaseMetric):
     {'brier': 0.125}
     """
 
+    takes_batches = True
+
     def __init__(self, prefix: str | None = None) -> None:
         super().__init__(prefix=prefix)
         self._state: State | None = None
@@ -127,20 +129,21 @@ class ReducibleMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: DataSamples | Batch) -> None:
         """Update the state with the samples that are no padding."""
-        batch = (
-            data_samples if isinstance(data_samples, Batch) else Batch(data_samples, data_batch)
-        )
+        given = type(data_samples) is Batch
+        batch: Batch = data_samples if given else Batch(data_samples, data_batch)  # type: ignore[assignment,arg-type]  # as it is known by now
         if self._left is not None:
             if batch.size > self._left:
                 batch = batch.head(self._left)
             self._left -= batch.size
         if batch.size:
-            with_grad = torch.is_grad_enabled()
-            torch.set_grad_enabled(False)  # a third of what the context manager costs
-            try:
+            if torch.is_grad_enabled():
+                torch.set_grad_enabled(False)  # a third of what the context manager costs
+                try:
+                    self.update(batch)
+                finally:
+                    torch.set_grad_enabled(True)
+            else:
                 self.update(batch)
-            finally:
-                torch.set_grad_enabled(with_grad)
             self.seen += batch.size
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:

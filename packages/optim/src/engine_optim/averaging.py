@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from engine_dist.deepspeed_library import full_parameters, is_split
 from engine_optim.errors import OptimError
+from engine_optim.followed_tensors import FollowedTensors, Pairs
 from engine_registry import MODELS
 
 __all__ = [
@@ -22,6 +24,9 @@ __all__ = [
 
 logger = logging.getLogger("engine.optim")
 
+# one for every step: it holds nothing
+_NOTHING = nullcontext()
+
 
 class BaseAveragedModel(nn.Module):
     """A copy of a model whose weights follow the model's, as `avg_func` says.
@@ -29,7 +34,8 @@ class BaseAveragedModel(nn.Module):
     Parameters
     ----------
     model : nn.Module
-        The model; sharded parameters (DTensor) are averaged shard by shard. The copy of a model
+        The model; sharded parameters (DTensor) are averaged shard by shard, those that ZeRO-3 has
+        split are put together for it, so that each process has the average whole. The copy of a model
         that ``fully_shard`` has sharded is no FSDP module itself: its weights are there to be
         swapped in and saved.
     interval : int
@@ -58,8 +64,10 @@ class BaseAveragedModel(nn.Module):
         if device is not None:
             self.to(device)
         self.update_buffers = update_buffers
+        self._gathers = any(is_split(p) for p in model.parameters())
         # the value of `steps`, so as not to wait for its device; None: it was loaded
         self._done: int | None = 0
+        self._tensors: FollowedTensors | None = None
 
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: Tensor) -> None:
         """Update one average in place.
@@ -87,26 +95,31 @@ class BaseAveragedModel(nn.Module):
             If its parameters are not those that were copied.
         """
         done = int(self.steps) if self._done is None else self._done
-        averaged, source = _locals(self.module.parameters()), _locals(model.parameters())
-        followed, origin = _locals(self.module.buffers()), _locals(model.buffers())
-        if [t.shape for t in averaged + followed] != [t.shape for t in source + origin]:
-            raise OptimError(_difference(self.module, model))
-        if self.update_buffers:
-            floating = [b.is_floating_point() or b.is_complex() for b in followed]
-            averaged += [b for b, yes in zip(followed, floating, strict=True) if yes]
-            source += [b for b, yes in zip(origin, floating, strict=True) if yes]
-            followed = [b for b, yes in zip(followed, floating, strict=True) if not yes]
-            origin = [b for b, yes in zip(origin, floating, strict=True) if not yes]
-        if not averaged:  # a model may have no weights; its buffers are followed all the same
+        with full_parameters(list(model.parameters())) if self._gathers else _NOTHING:
+            self._follow(self._tensors_with(model).pairs(), done)
+        self.steps.add_(1)
+        self._done = done + 1
+
+    def _follow(self, pairs: Pairs, done: int) -> None:
+        if not pairs.averages:  # a model may have none; its buffers are followed all the same
             pass
         elif done == 0:
-            torch._foreach_copy_(averaged, source)
+            torch._foreach_copy_(pairs.averages, pairs.sources)
         elif done % self.interval == 0:
-            self._average(averaged, _like(source, averaged), done)
-        if followed:
-            torch._foreach_copy_(followed, origin)
-        self.steps += 1
-        self._done = done + 1
+            self._average(pairs.averages, pairs.like_averages(), done)
+        if pairs.copies:
+            torch._foreach_copy_(pairs.copies, pairs.origins)
+
+    def _tensors_with(self, model: nn.Module) -> FollowedTensors:
+        if self._tensors is None or not self._tensors.are_of(
+            self.module, model, self.update_buffers
+        ):
+            self._tensors = FollowedTensors(self.module, model, self.update_buffers)
+        return self._tensors
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy of this holds: not the tensors of the model that is followed."""
+        return {**self.__dict__, "_tensors": None}
 
     def _average(self, averaged: list[Tensor], source: list[Tensor], done: int) -> None:
         for old, new in zip(averaged, source, strict=True):
@@ -226,41 +239,21 @@ class MomentumAnnealingEMA(ExponentialMovingAverage):
         return max(self.momentum, self.gamma / (self.gamma + steps))
 
 
-def _locals(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Return the tensors themselves, of sharded ones this rank's shards."""
-    return [t.to_local() if hasattr(t, "to_local") else t for t in tensors]
-
-
-def _like(source: list[Tensor], averaged: list[Tensor]) -> list[Tensor]:
-    """Return the source where the averages are, in their types."""
-    return [
-        new if new.device == old.device and new.dtype == old.dtype else new.to(old)
-        for new, old in zip(source, averaged, strict=True)
-    ]
-
-
-def _difference(averaged: nn.Module, model: nn.Module) -> str:
-    kept, given = (
-        {name: tuple(value.shape) for name, value in zip(names, _locals(tensors), strict=True)}
-        for names, tensors in (
-            (dict(m.named_parameters()) | dict(m.named_buffers()),
-             [*m.parameters(), *m.buffers()])
-            for m in (averaged, model)
-        )
-    )  # fmt: skip
-    names = [name for name in kept | given if kept.get(name) != given.get(name)]
-    first = names[0] if names else "their order"
-    return (
-        f"the model's tensors are not those that were averaged: {len(names)} differ, the first is "
-        f"{first}, {kept.get(first)} in the average and {given.get(first)} in the model (of a "
-        "sharded one, this rank's part); average a model that is wrapped as the trained one is"
-    )
+# what FSDP2 and DeepSpeed's engine leave in a module
+_MACHINERY = (
+    "__composable_api_state", "_external_params", "_original_parameters", "ds_", "_ds_",
+    "pre_bwd_fn", "post_bwd_fn", "all_parameters", "applied_pre_backward_ref_cnt",
+)  # fmt: skip
 
 
 def _copy(model: nn.Module) -> nn.Module:
-    """Return a deep copy; FSDP2's modules, which refuse that, without their hooks and state."""
+    """Return a deep copy; of modules that are FSDP2's or an engine's, without its hooks and state."""
     sharded = any(hasattr(m, "set_requires_gradient_sync") for m in model.modules())
-    return _bare_copy(model, {}) if sharded else deepcopy(model)
+    parameters = list(model.parameters())
+    if not sharded and not any(is_split(p) for p in parameters):
+        return deepcopy(model)
+    with full_parameters(parameters):
+        return _bare_copy(model, {})
 
 
 def _bare_copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
@@ -269,9 +262,10 @@ def _bare_copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
         kind = kind.__bases__[-1]  # the class that ``fully_shard`` derived from
     copy = kind.__new__(kind)
     nn.Module.__init__(copy)
-    machinery = set(copy.__dict__)  # hooks and the tables of what is copied below
+    # hooks, the tables of what is copied below, and a way of running the module that is of it alone
+    machinery = {*copy.__dict__, "forward"}
     for name, value in module.__dict__.items():
-        if name not in machinery and not name.startswith("__composable_api_state"):
+        if name not in machinery and not name.startswith(_MACHINERY):
             copy.__dict__[name] = deepcopy(value, memo)
     copy.training = module.training
     for name, param in module._parameters.items():

@@ -1,13 +1,27 @@
 """Typed registries that turn names and configurations into objects."""
 
-from engine_config.late import late_names as _late_names
-
 from .build import (
     build_from_cfg,
     build_model_from_cfg,
     build_runner_from_cfg,
     build_scheduler_from_cfg,
 )
+from .conversion import build_as
+from .errors import (
+    ConfigCheckError,
+    DuplicateNameError,
+    RefusedNameError,
+    RegistryError,
+    UnknownNameError,
+)
+from .faults import Fault
+from .inspection import (
+    Description,
+    count_registered_modules,
+    describe,
+    traverse_registry_tree,
+)
+from .instances import ManagerMeta, ManagerMixin
 from .registry import Registry
 from .roots import (
     DATA_SAMPLERS,
@@ -34,53 +48,9 @@ from .roots import (
     VISUALIZERS,
     WEIGHT_INITIALIZERS,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .conversion import build_as
-    from .errors import (
-        ConfigCheckError,
-        DuplicateNameError,
-        RefusedNameError,
-        RegistryError,
-        UnknownNameError,
-    )
-    from .faults import Fault
-    from .inspection import (
-        Description,
-        count_registered_modules,
-        describe,
-        traverse_registry_tree,
-    )
-    from .instances import ManagerMeta, ManagerMixin
-    from .scope import DefaultScope, init_default_scope
-    from .trust import guard, restrict
-    from .validation import check, find_faults
-else:  # what not every program that builds something needs
-    __getattr__, __dir__ = _late_names(
-        __name__,
-        {
-            "conversion": ["build_as"],
-            "errors": [
-                "ConfigCheckError",
-                "DuplicateNameError",
-                "RefusedNameError",
-                "RegistryError",
-                "UnknownNameError",
-            ],
-            "faults": ["Fault"],
-            "inspection": [
-                "Description",
-                "count_registered_modules",
-                "describe",
-                "traverse_registry_tree",
-            ],
-            "instances": ["ManagerMeta", "ManagerMixin"],
-            "scope": ["DefaultScope", "init_default_scope"],
-            "trust": ["guard", "restrict"],
-            "validation": ["check", "find_faults"],
-        },
-    )
+from .scope import DefaultScope, init_default_scope
+from .trust import guard, restrict
+from .validation import check, find_faults, require_none
 
 __version__ = "0.1.0"
 
@@ -131,6 +101,7 @@ __all__ = [
     "find_faults",
     "guard",
     "init_default_scope",
+    "require_none",
     "restrict",
     "traverse_registry_tree",
 ]

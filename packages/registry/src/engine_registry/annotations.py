@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import collections.abc as abc
+import inspect
 import numbers
 import os
 import types
 import typing
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import Any, Literal, Union
 
 from engine_config import LazyAttr, LazyObject
-from engine_config.late import Late
 
 from .build import raw_items
-
-if TYPE_CHECKING:
-    import inspect
-else:
-    inspect = Late("inspect")
 
 _LISTS: frozenset[Any] = frozenset(
     (list, tuple, set, frozenset, abc.Sequence, abc.Iterable, abc.Collection, abc.MutableSequence)
@@ -71,7 +66,12 @@ def _fits_kind(value: Any, kind: Any, args: tuple[Any, ...]) -> bool:
             len(args) != 2
             or all(fits(k, args[0]) and fits(v, args[1]) for k, v in raw_items(value))
         )
-    return True
+    return not (_is_tensor(kind) and isinstance(value, str | bytes | Mapping))
+
+
+def _is_tensor(kind: Any) -> bool:
+    """Whether an annotation is torch's tensor, told without torch; numbers may stand for one."""
+    return getattr(kind, "__module__", None) == "torch" and kind.__qualname__ == "Tensor"
 
 
 def _fits_list(value: Any, kind: Any, args: tuple[Any, ...]) -> bool:
@@ -86,9 +86,11 @@ def _fits_list(value: Any, kind: Any, args: tuple[Any, ...]) -> bool:
 
 
 def spelled(hint: Any) -> str:
-    """Return an annotation as it is written.
+    """Return an annotation as it is written, the alternatives of a union by bars.
 
-    >>> spelled(int | None)
-    'int | None'
+    >>> spelled(int | None), spelled(Union[float, str])
+    ('int | None', 'float | str')
     """
+    if typing.get_origin(hint) is Union:
+        return " | ".join(map(spelled, typing.get_args(hint))).replace("NoneType", "None")
     return inspect.formatannotation(hint).replace("typing.", "")

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from engine_config import Config, ConfigDict, LazyAttr, LazyObject, is_trusted
-from engine_config.late import Late
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
+from engine_config import Config, ConfigDict, LazyAttr, LazyObject, is_trusted, values_of
+
+from . import imports, places, trust
 from .context import allowed
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import functools
-    import inspect
-    from collections.abc import Iterable, Mapping
-    from typing import Any
 
-    from . import imports, places, trust
-    from .registry import Registry
-else:
-    functools, inspect = Late("functools"), Late("inspect")
-    imports = Late("engine_registry.imports")
-    places = Late("engine_registry.places")
-    trust = Late("engine_registry.trust")
+class RegistryLike(Protocol):
+    """What is asked of a registry where something is built."""
+
+    @property
+    def name(self) -> str:
+        """What it holds."""
+
+    def get(self, key: str) -> Callable[..., Any] | None:
+        """Return what a key stands for, None if nothing does."""
+
+    def resolve(self, kind: Any, node: object = None) -> Callable[..., Any]:
+        """Return the class or function that a config's ``type`` stands for."""
+
+    def factory(self, kind: Any, node: object = None) -> Callable[..., Any]:
+        """Return what makes the object that a config's ``type`` stands for."""
+
+    def switch_scope_and_registry(
+        self, scope: str | None
+    ) -> AbstractContextManager[RegistryLike, None]:
+        """Make a scope the default one inside the block, which gets that scope's registry."""
+
 
 _LAZY = frozenset((LazyObject, LazyAttr))
+_items: Callable[[dict[str, Any]], Iterable[tuple[str, Any]]] = dict.items
 
 
 def build_from_cfg(
-    cfg: Any, registry: Registry[Any], default_args: dict[str, Any] | None = None
+    cfg: Any, registry: RegistryLike, default_args: dict[str, Any] | None = None
 ) -> Any:
     """Build an object of the class or function that a config names by ``type``.
 
@@ -57,7 +72,7 @@ def build_from_cfg(
     else:
         if type(cfg) is not ConfigDict:
             cfg = as_node(cfg)
-        if allowed.get() is None and not is_trusted(cfg):
+        if not is_trusted(cfg) and allowed.get() is None:
             with trust.untrusted():
                 return build_from_cfg(cfg, registry, default_args)
         args = plain(cfg, registry)
@@ -67,7 +82,7 @@ def build_from_cfg(
         return make(with_defaults(args, default_args), registry, cfg)
 
 
-def make(args: dict[str, Any], registry: Registry[Any], node: dict[str, Any]) -> Any:
+def make(args: dict[str, Any], registry: RegistryLike, node: dict[str, Any]) -> Any:
     """Call what ``type`` stands for with the other arguments; ``node`` is for messages."""
     if "_scope_" in args:
         require_registry(registry)
@@ -99,18 +114,16 @@ def as_node(cfg: Any) -> dict[str, Any]:
     if isinstance(cfg, dict):
         return cfg
     if isinstance(cfg, Config):
-        node: dict[str, Any] = cfg._cfg_dict
-        return node
+        return values_of(cfg)
     raise TypeError(f"cfg should be a dict, ConfigDict or Config, got {type(cfg).__name__}")
 
 
-def plain(node: dict[str, Any], registry: Registry[Any]) -> dict[str, Any]:
+def plain(node: dict[str, Any], registry: RegistryLike) -> dict[str, Any]:
     """Return a new dict of a config's items; lazy ones are imported if they may be named."""
-    args = dict(dict.items(node))  # as they are: a lazy value is not built before it is checked
-    if _LAZY.isdisjoint(map(type, args.values())):
-        return args
-    require_registry(registry)
-    return {key: _checked(value, registry) for key, value in args.items()}
+    args = {}
+    for key, value in _items(node):  # as they are: a lazy value is checked before it is built
+        args[key] = _checked(value, registry) if type(value) in _LAZY else value
+    return args
 
 
 def with_defaults(args: dict[str, Any], default_args: object) -> dict[str, Any]:
@@ -131,22 +144,21 @@ def raw_items(node: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
     return dict.items(node) if isinstance(node, dict) else node.items()
 
 
-def _checked(value: Any, registry: Registry[Any]) -> Any:
+def _checked(value: Any, registry: RegistryLike) -> Any:
     """Import what is lazy; where names are restricted, only what may be named."""
-    if type(value) not in _LAZY:
-        return value
+    require_registry(registry)
     if allowed.get() is None:
         return value.build()
     return registry.resolve(value.dotpath)
 
 
-def without_type(registry: Registry[Any], node: object) -> KeyError:
+def without_type(registry: RegistryLike, node: object) -> KeyError:
     """Return the error for a config that does not say what it is of."""
     require_registry(registry)
-    place = places.config_place(node)
+    origin = places.config_origin(node)
     return KeyError(
         f"a config for registry {registry.name!r} needs the key 'type', got {node!r}"
-        f"{f' at {place}' if place else ''}"
+        f"{f' at {origin}' if origin else ''}"
     )
 
 
@@ -156,13 +168,13 @@ def require_registry(registry: object) -> None:
         raise TypeError(f"registry must be a Registry, got {type(registry).__name__}")
 
 
-def annotate(error: Exception, kind: Any, registry: Registry[Any], node: object) -> None:
+def annotate(error: Exception, kind: Any, registry: RegistryLike, node: object) -> None:
     """Note on a constructor's error what was being built, and where the config says so."""
     name = kind if isinstance(kind, str) else getattr(kind, "__qualname__", repr(kind))
-    place = places.config_place(node)
+    origin = places.config_origin(node)
     places.add_note(
         error,
-        f"while building {name!r} of registry {registry.name!r}{f' ({place})' if place else ''}",
+        f"while building {name!r} of registry {registry.name!r}{f' ({origin})' if origin else ''}",
     )
 
 
@@ -174,7 +186,7 @@ def is_class_or_function(value: object) -> bool:
 
 
 def build_model_from_cfg(
-    cfg: Any, registry: Registry[Any], default_args: dict[str, Any] | None = None
+    cfg: Any, registry: RegistryLike, default_args: dict[str, Any] | None = None
 ) -> Any:
     """Build a module from a config, or a ``Sequential`` of modules from a list of configs."""
     if not isinstance(cfg, list):
@@ -189,7 +201,7 @@ def build_model_from_cfg(
     return sequential(*modules)
 
 
-def build_runner_from_cfg(cfg: Any, registry: Registry[Any]) -> Any:
+def build_runner_from_cfg(cfg: Any, registry: RegistryLike) -> Any:
     """Build a runner by its ``from_cfg``; ``runner_type`` (default ``Runner``) names its class."""
     node = as_node(cfg)
     with trust.guard(node):
@@ -205,7 +217,7 @@ def build_runner_from_cfg(cfg: Any, registry: Registry[Any]) -> Any:
 
 
 def build_scheduler_from_cfg(
-    cfg: Any, registry: Registry[Any], default_args: dict[str, Any] | None = None
+    cfg: Any, registry: RegistryLike, default_args: dict[str, Any] | None = None
 ) -> Any:
     """Build a parameter scheduler; a by-epoch one becomes by-iteration if the config says so.
 
@@ -228,7 +240,7 @@ def build_scheduler_from_cfg(
             return _convert(args, scoped, node)
 
 
-def _convert(args: dict[str, Any], registry: Registry[Any], node: dict[str, Any]) -> Any:
+def _convert(args: dict[str, Any], registry: RegistryLike, node: dict[str, Any]) -> Any:
     kind = args.pop("type", None)
     if kind is None:
         raise without_type(registry, node)
@@ -243,9 +255,9 @@ def _convert(args: dict[str, Any], registry: Registry[Any], node: dict[str, Any]
 def _require_convertible(args: dict[str, Any], node: object) -> None:
     by_epoch, length = args.get("by_epoch", True), args.get("epoch_length")
     if not by_epoch or length is None:
-        place = places.config_place(node, "convert_to_iter_based")
+        origin = places.config_origin(node, "convert_to_iter_based")
         raise ValueError(
             "convert_to_iter_based=True converts a scheduler of by_epoch=True and needs "
             f"epoch_length; got by_epoch={by_epoch!r} and epoch_length={length!r}"
-            f"{f' at {place}' if place else ''}"
+            f"{f' at {origin}' if origin else ''}"
         )

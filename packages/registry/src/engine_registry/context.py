@@ -1,12 +1,8 @@
-"""What holds for a thread and task: where names are looked for first, and what data may name."""
+"""What scopes are called, and what data may name, which holds for a thread and task."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .scope import DefaultScope
 
 ROOT_SCOPE = "engine"
 # Configs written for MMEngine name the root so.
@@ -16,7 +12,6 @@ OWN_PACKAGES = frozenset(
     for name in ("config", "registry", "dist", "optim", "dataset", "evaluator", "runner")
 )
 
-current_scope: ContextVar[DefaultScope | None] = ContextVar("engine_registry_scope", default=None)
 # The prefixes in force, None where names are not restricted.
 allowed: ContextVar[tuple[str, ...] | None] = ContextVar("engine_registry_allowed", default=None)
 

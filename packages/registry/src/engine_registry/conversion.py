@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from engine_config import Config
 
-from .places import config_place
+from .places import config_origin
+from .registry import Registry
 from .search import holds
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypeVar
-
-    from .registry import Registry
-
-    V = TypeVar("V")
+V = TypeVar("V")
 
 
 def build_as(
@@ -61,11 +58,11 @@ def build_as(
     if isinstance(built, expected):
         return built
     got = type(built).__name__ if built is not value else _describe(value)
-    place = config_place(value, "type")
+    origin = config_origin(value, "type")
     raise TypeError(
         f"expected {expected.__name__}: an instance, a subclass, a config with 'type' or a name "
         f"of registry {registry.name!r}; got {got}{'' if built is value else f' from {value!r}'}"
-        f"{f' ({place})' if place else ''}"
+        f"{f' ({origin})' if origin else ''}"
     )
 
 

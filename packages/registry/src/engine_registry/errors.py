@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .faults import Fault
+from .faults import Fault
 
 
 class RegistryError(Exception):

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import sys
 from functools import cache
-
-from engine_config.late import Late
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import logging
-else:
-    logging = Late("logging")
-
 
 ENTRY_POINT_GROUP = "engine.registry"
 # Packages such as torch, which full import paths name again and again.

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from engine_config.late import Late
+import datetime
+import inspect
+import json
+import logging
+import pathlib
+from typing import Any, NamedTuple
 
 from . import roots
 from .places import source_place
 from .registry import Registry
 from .search import holds
 from .suggestions import unknown
-
-if TYPE_CHECKING:
-    import datetime
-    import inspect
-    import json
-    import logging
-    import pathlib
-else:
-    datetime, inspect, json, logging, pathlib = map(
-        Late, ("datetime", "inspect", "json", "logging", "pathlib")
-    )
 
 
 def traverse_registry_tree(registry: Registry[Any], verbose: bool = True) -> list[dict[str, Any]]:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import warnings
 from collections import OrderedDict
+from typing import Any, TypeVar
 
-from engine_config.late import Late
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import inspect
-    from typing import Any, TypeVar
-
-    M = TypeVar("M", bound="ManagerMixin")
-else:
-    inspect = Late("inspect")
+M = TypeVar("M", bound="ManagerMixin")
 
 
 class ManagerMeta(type):
@@ -120,6 +113,18 @@ class ManagerMixin(metaclass=ManagerMeta):
     def check_instance_created(cls, name: str) -> bool:
         """Tell whether an instance of that name exists."""
         return name in cls._instance_dict
+
+    @classmethod
+    def instance_names(cls) -> list[str]:
+        """Return the names of the instances, in the order in which they were made."""
+        return list(cls._instance_dict)
+
+    def forget_instance(self) -> None:
+        """Give this instance's name free: the next one asked for by it is made anew."""
+        manager = type(self)
+        with manager._instance_lock:
+            if manager._instance_dict.get(self.instance_name) is self:
+                del manager._instance_dict[self.instance_name]
 
     @property
     def instance_name(self) -> str:

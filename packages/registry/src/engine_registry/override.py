@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from engine_config.late import Generic, Late
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import Any, Generic, ParamSpec, TypeVar
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import functools
-    from collections.abc import Callable
-    from contextvars import ContextVar, Token
-    from typing import Any, ParamSpec, TypeVar
-
-    V = TypeVar("V")
-    G = TypeVar("G")
-    R = TypeVar("R")
-    P = ParamSpec("P")
-else:
-    functools = Late("functools")
-    G = "G"  # what a class is subscripted with does nothing at run time
+V = TypeVar("V")
+G = TypeVar("G")
+R = TypeVar("R")
+P = ParamSpec("P")
 
 
 def _nothing() -> None:

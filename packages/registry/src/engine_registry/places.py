@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
+from typing import Any
+
 from engine_config import origin_of, path_of
-from engine_config.late import Late
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import inspect
-    import logging
-    from typing import Any
-else:
-    inspect, logging = Late("inspect"), Late("logging")
 
 
-def config_place(node: object, key: str | None = None) -> str:
+def config_origin(node: object, key: str | None = None) -> str:
     """Return ``path, file:line`` of a config's dictionary or of a value in it, empty if unknown."""
     origin = origin_of(node, key)
     if origin is None and key is not None:

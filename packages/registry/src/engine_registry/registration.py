@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-
-from engine_config.late import Late
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .context import OWN_PACKAGES
 from .errors import DuplicateNameError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable
-    from typing import Any
-
-    from .registry import Registry
-else:
-    logging = Late("logging")
-
-# One for all registries: it is held only while names are entered.  It may be taken again by the
-# thread that holds it, as the handler of a warning may register something.
-lock = threading.RLock()
+from .tree import Node
 
 
-def gives_way(registry: Registry[Any], name: str, module: Callable[..., Any], place: str) -> bool:
+def gives_way(registry: Node, name: str, module: Callable[..., Any], place: str) -> bool:
     """Tell whether a name may stand for ``module``; what these packages bring gives way.
 
     A class of a user may so be registered under a name that MMEngine does not have and these

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from types import MappingProxyType
-from weakref import WeakSet
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from engine_config.late import Generic, Late
+from engine_config import ConfigDict, is_trusted
 
-from .build import build_from_cfg, is_class_or_function, make
-from .context import OWN_PACKAGES, ROOT_SCOPE, allowed, canonical, current_scope
+from . import places, registration, suggestions
+from .build import build_from_cfg, is_class_or_function, make, plain
+from .context import OWN_PACKAGES, ROOT_SCOPE, allowed, canonical
+from .instances import ManagerMeta
+from .scope import DefaultScope, current_scope
 from .search import in_scope, require_allowed, search, search_default
+from .tree import Node, lock
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import FrameType
-    from typing import Any, TypeVar, overload
 
-    from . import imports, instances, places, registration, suggestions, table
-    from . import scope as scopes
     from .override import Override
 
-    T = TypeVar("T")
-    C = TypeVar("C", bound=Callable[..., Any])
-else:
-    logging = Late("logging")
-    imports = Late("engine_registry.imports")
-    instances = Late("engine_registry.instances")
-    places = Late("engine_registry.places")
-    registration = Late("engine_registry.registration")
-    scopes = Late("engine_registry.scope")
-    suggestions = Late("engine_registry.suggestions")
-    table = Late("engine_registry.table")
-    T = "T"  # what a class is subscripted with does nothing at run time
-
-# All registry trees of the process, so that an error can tell which of them holds a name.
-trees: WeakSet[Registry[Any]] = WeakSet()
+T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., Any])
 
 
-class Registry(Generic[T]):
+class Registry(Node, Generic[T]):
     """A table of classes and functions that are known by name and make a ``T``.
 
     Parameters
@@ -79,21 +65,9 @@ class Registry(Generic[T]):
         scope: str | None = None,
         locations: Sequence[str] = (),
     ) -> None:
-        self._name = name
-        self._scope = canonical(self.infer_scope() if scope is None else scope)
-        self._module_dict: dict[str, Callable[..., T]] = {}
-        self._places: dict[str, str] = {}
-        self._children: dict[str, Registry[Any]] = {}
-        self._locations = tuple(locations)
-        self._pending = self._locations
-        self.parent = parent
-        self.by_scope: dict[str, Registry[Any]] = {self._scope: self}
         inherited = build_from_cfg if parent is None else _registry(parent).build_func
         self.build_func: Callable[..., Any] = inherited if build_func is None else build_func
-        if parent is None:
-            trees.add(self)
-        else:
-            parent._add_child(self)
+        super().__init__(name, parent, self.infer_scope() if scope is None else scope, locations)
 
     def __len__(self) -> int:
         return len(self._module_dict)
@@ -105,58 +79,18 @@ class Registry(Generic[T]):
         return isinstance(key, str) and self.get(key) is not None
 
     def __repr__(self) -> str:
-        return table.render(f"Registry of {self._name}", self._module_dict)
+        # Imported here: rich costs more than this whole package, and is used to print only.
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
 
-    # -------------------------------------------------------------- properties
-
-    @property
-    def name(self) -> str:
-        """What the registry holds."""
-        return self._name
-
-    @property
-    def scope(self) -> str:
-        """The package that the names belong to."""
-        return self._scope
-
-    @property
-    def module_dict(self) -> dict[str, Callable[..., T]]:
-        """What is registered so far, by name."""
-        return self._module_dict
-
-    @property
-    def places(self) -> Mapping[str, str]:
-        """File and line of each name's registration."""
-        return MappingProxyType(self._places)
-
-    @property
-    def children(self) -> Mapping[str, Registry[Any]]:
-        """The registries of downstream packages, by scope."""
-        return MappingProxyType(self._children)
-
-    @property
-    def locations(self) -> tuple[str, ...]:
-        """The modules that register this registry's components."""
-        return self._locations
-
-    @property
-    def pending(self) -> tuple[str, ...]:
-        """The locations that are not imported yet."""
-        return self._pending
-
-    @property
-    def root(self) -> Registry[Any]:
-        """The registry at the top of the tree."""
-        registry: Registry[Any] = self
-        while registry.parent is not None:
-            registry = registry.parent
-        return registry
-
-    def tree(self) -> Iterator[Registry[Any]]:
-        """Yield this registry and all below it."""
-        yield self
-        for child in list(self._children.values()):
-            yield from child.tree()
+        table = Table("Names", "Objects", title=f"Registry of {self._name}")
+        for name, value in sorted(self._module_dict.items()):
+            table.add_row(Text(name), Text(repr(value)))
+        console = Console(width=120)
+        with console.capture() as capture:
+            console.print(table, end="")
+        return capture.get()
 
     @staticmethod
     def infer_scope() -> str:
@@ -169,41 +103,18 @@ class Registry(Generic[T]):
         package = str(module or ROOT_SCOPE).partition(".")[0]
         return ROOT_SCOPE if package in OWN_PACKAGES else package
 
-    @staticmethod
-    def split_scope_key(key: str) -> tuple[str | None, str]:
-        """Split ``scope.name`` at its first dot; the scope is None where there is no dot."""
-        scope, dot, name = key.partition(".")
-        return (scope, name) if dot else (None, key)
-
-    def _add_child(self, child: Registry[Any]) -> None:
-        with registration.lock:
-            if child.scope in self._children:
-                raise ValueError(
-                    f"registry {self._name!r} has a child of scope {child.scope!r} already; "
-                    "use that one, or give another scope"
-                )
-            self._children[child.scope] = child
-        ancestor: Registry[Any] | None = self
-        while ancestor is not None:
-            ancestor.by_scope.setdefault(child.scope, child)
-            ancestor = ancestor.parent
-
     # ---------------------------------------------------------------- register
 
-    if TYPE_CHECKING:
-
-        @overload
-        def register_module(
-            self, name: str | Sequence[str] | None = None, force: bool = False, module: None = None
-        ) -> Callable[[C], C]: ...
-        @overload
-        def register_module(
-            self, name: str | Sequence[str] | None = None, force: bool = False, *, module: C
-        ) -> C: ...
-        @overload
-        def register_module(
-            self, name: str | Sequence[str] | None, force: bool, module: C
-        ) -> C: ...
+    @overload
+    def register_module(
+        self, name: str | Sequence[str] | None = None, force: bool = False, module: None = None
+    ) -> Callable[[C], C]: ...
+    @overload
+    def register_module(
+        self, name: str | Sequence[str] | None = None, force: bool = False, *, module: C
+    ) -> C: ...
+    @overload
+    def register_module(self, name: str | Sequence[str] | None, force: bool, module: C) -> C: ...
 
     def register_module(
         self,
@@ -241,7 +152,7 @@ class Registry(Generic[T]):
     def _register(self, module: Any, names: Iterable[str] | None, force: bool, place: str) -> None:
         if not callable(module):
             raise TypeError(f"only classes and functions are registered, got {module!r}")
-        with registration.lock:
+        with lock:
             for name in (module.__name__,) if names is None else names:
                 known = self._module_dict.get(name)
                 if known is not module and (
@@ -251,23 +162,6 @@ class Registry(Generic[T]):
                     self._places[name] = place
 
     # ----------------------------------------------------------------- look up
-
-    def own(self, name: str) -> Callable[..., T] | None:
-        """Return what a name stands for in this registry itself; imports locations on a miss."""
-        found = self._module_dict.get(name)
-        if found is None and self._pending:
-            self.import_from_location()
-            found = self._module_dict.get(name)
-        return found
-
-    def import_from_location(self) -> None:
-        """Import the modules that register this registry's components, once."""
-        for location in self._pending:
-            if not imports.import_if_there(location):
-                logging.getLogger("engine.registry").debug(
-                    "registry %s: %s is not installed", self._name, location
-                )
-        self._pending = ()
 
     def get(self, key: str | Callable[..., T]) -> Callable[..., T] | None:
         """Return what a key stands for, None if nothing does.
@@ -305,7 +199,7 @@ class Registry(Generic[T]):
                 )
             return found
 
-        return scopes.DefaultScope.overwrite_default_scope(scope).giving(switched)
+        return DefaultScope.overwrite_default_scope(scope).giving(switched)
 
     # ------------------------------------------------------------------- build
 
@@ -314,15 +208,16 @@ class Registry(Generic[T]):
 
         Takes what the registry's ``build_func`` takes, see :func:`build_from_cfg`.
         """
-        if not (args or kwargs):
-            # Straight on in the common case, which counts where thousands of objects are built.
-            if type(cfg) is dict and self.build_func is build_from_cfg:
-                built: T = make(cfg.copy(), self, cfg)
-            else:
-                built = self.build_func(cfg, registry=self)
-        else:
+        if args or kwargs or self.build_func is not build_from_cfg:
             kwargs["registry"] = self
-            built = self.build_func(cfg, *args, **kwargs)
+            built: T = self.build_func(cfg, *args, **kwargs)
+        # Straight on in the common case, which counts where thousands of objects are built.
+        elif type(cfg) is dict:
+            built = make(cfg.copy(), self, cfg)
+        elif type(cfg) is ConfigDict and is_trusted(cfg):
+            built = make(plain(cfg, self), self, cfg)
+        else:
+            built = build_from_cfg(cfg, self)
         return built
 
     def resolve(self, kind: Any, node: object = None) -> Callable[..., T]:
@@ -343,13 +238,13 @@ class Registry(Generic[T]):
         if isinstance(kind, str):
             found = search_default(self, kind)
             if found is None:
-                raise suggestions.unknown(self, kind, places.config_place(node, "type"))
+                raise suggestions.unknown(self, kind, places.config_origin(node, "type"))
             return found
         if not is_class_or_function(kind):
-            place = places.config_place(node, "type")
+            origin = places.config_origin(node, "type")
             raise TypeError(
                 f"type must be a name, a class or a function, got {type(kind).__name__}"
-                f"{f' at {place}' if place else ''}"
+                f"{f' at {origin}' if origin else ''}"
             )
         require_allowed(self, kind, getattr(kind, "__qualname__", repr(kind)))
         component: Callable[..., T] = kind
@@ -363,12 +258,26 @@ class Registry(Generic[T]):
             scope = current_scope.get()
             if scope is None or scope.key == self._scope:
                 found = self._module_dict.get(kind)
+            if found is None:
+                found = self._at_hand(kind, scope)
         if found is None:
             found = self.resolve(kind, node)
-        if type(found) is not type and isinstance(found, instances.ManagerMeta):
+        if type(found) is not type and isinstance(found, ManagerMeta):
             manager: Any = found
             return manager.get_instance  # type: ignore[no-any-return]  # of a T: it is registered
         return found
+
+    def _at_hand(self, name: str, scope: DefaultScope | None) -> Callable[..., T] | None:
+        """Return what a name stands for here or above, None where it has to be searched for."""
+        at: Registry[Any] | None = self
+        if scope is not None and scope.key != self._scope:
+            at = self.root.by_scope.get(scope.key)
+        while at is not None:
+            found = at._module_dict.get(name)
+            if found is not None or at._pending:
+                return found
+            at = at.parent
+        return None
 
 
 def _registry(value: object) -> Registry[Any]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .build import build_model_from_cfg, build_runner_from_cfg, build_scheduler_from_cfg
 from .context import ROOT_SCOPE
 from .registry import Registry
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def _root(name: str, *locations: str, build_func: Any = None) -> Registry[Any]:

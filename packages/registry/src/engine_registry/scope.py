@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import logging
+from contextvars import ContextVar
+from typing import Any
 
-from engine_config.late import Late
-
-from .context import canonical, current_scope
+from .context import canonical
 from .instances import ManagerMixin
 from .override import Override
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import logging
-    from typing import Any
-else:
-    logging = Late("logging")
-
-
 _count = itertools.count()
+current_scope: ContextVar[DefaultScope | None] = ContextVar("engine_registry_scope", default=None)
 
 
 class DefaultScope(ManagerMixin):

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from engine_config.late import Late
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from .context import allowed, canonical, current_scope
+from . import errors, imports, trust
+from .context import allowed, canonical
+from .scope import current_scope
+from .tree import Node
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from . import errors, imports, trust
-    from .registry import Registry
-else:
-    errors = Late("engine_registry.errors")
-    imports = Late("engine_registry.imports")
-    trust = Late("engine_registry.trust")
+N = TypeVar("N", bound=Node)
 
 
-def search(registry: Registry[Any], key: str) -> Callable[..., Any] | None:
+def search(registry: Node, key: str) -> Callable[..., Any] | None:
     """Return what a key stands for in a registry, None if nothing does.
 
     Raises
@@ -30,7 +24,7 @@ def search(registry: Registry[Any], key: str) -> Callable[..., Any] | None:
     dotted = "." in key
     if dotted:
         # A name may have dots itself, and then means what it was registered as.
-        for searched in (registry, *ancestors(registry)):
+        for searched in (registry, *registry.ancestors()):
             if key in searched.module_dict:
                 return searched.module_dict[key]
     name = registry.split_scope_key(key)[1]
@@ -46,33 +40,25 @@ def search(registry: Registry[Any], key: str) -> Callable[..., Any] | None:
     return search_path(registry, key) if dotted else None
 
 
-def search_default(registry: Registry[Any], key: str) -> Callable[..., Any] | None:
+def search_default(registry: Node, key: str) -> Callable[..., Any] | None:
     """Look a key up in the default scope's registry, then in this one."""
     first = in_scope(registry, None)
     found = search(first, key)
     return search(registry, key) if found is None and first is not registry else found
 
 
-def chain(registry: Registry[Any], key: str) -> list[Registry[Any]]:
+def chain(registry: N, key: str) -> list[N]:
     """Return the registries that a key's name is looked for in, in order."""
     scope = registry.split_scope_key(key)[0]
     if scope is None:
-        return [registry, *ancestors(registry)]
+        return [registry, *registry.ancestors()]
     if canonical(scope) == registry.scope:
         return [registry]
     found = find_scope(registry, scope)
-    return [] if found is None else [found, *ancestors(found)]
+    return [] if found is None else [found, *found.ancestors()]
 
 
-def ancestors(registry: Registry[Any]) -> Iterator[Registry[Any]]:
-    """Yield the parent, its parent, and so on."""
-    parent = registry.parent
-    while parent is not None:
-        yield parent
-        parent = parent.parent
-
-
-def find_scope(registry: Registry[Any], scope: str) -> Registry[Any] | None:
+def find_scope(registry: N, scope: str) -> N | None:
     """Return the registry of a scope in the tree; the scope's package is imported if need be."""
     scope = canonical(scope)
     root = registry.root
@@ -82,7 +68,7 @@ def find_scope(registry: Registry[Any], scope: str) -> Registry[Any] | None:
     return found
 
 
-def in_scope(registry: Registry[Any], scope: str | None) -> Registry[Any]:
+def in_scope(registry: N, scope: str | None) -> N:
     """Return the registry of a scope, or of the default scope; this one if there is none."""
     if scope is None:
         current = current_scope.get()
@@ -93,7 +79,7 @@ def in_scope(registry: Registry[Any], scope: str | None) -> Registry[Any]:
     return registry if found is None else found
 
 
-def search_path(registry: Registry[Any], path: str) -> Callable[..., Any] | None:
+def search_path(registry: Node, path: str) -> Callable[..., Any] | None:
     """Return the class or function at a full import path, None if there is nothing."""
     prefixes = allowed.get()
     if prefixes is None or trust.is_under(path, prefixes):
@@ -102,7 +88,7 @@ def search_path(registry: Registry[Any], path: str) -> Callable[..., Any] | None
             require_allowed(registry, found, path)
         return found if callable(found) else None
     # Its own components may be named by their path too: no import is needed to find those.
-    for searched in (registry, *ancestors(registry)):
+    for searched in (registry, *registry.ancestors()):
         searched.import_from_location()
     known = trust.peek(path)
     if callable(known) and holds(registry, known):
@@ -110,7 +96,7 @@ def search_path(registry: Registry[Any], path: str) -> Callable[..., Any] | None
     raise refused(registry, path, path)
 
 
-def holds(registry: Registry[Any], found: object) -> bool:
+def holds(registry: Node, found: object) -> bool:
     """Tell whether an object is registered anywhere in a registry's tree."""
     return any(
         known is found
@@ -119,7 +105,7 @@ def holds(registry: Registry[Any], found: object) -> bool:
     )
 
 
-def require_allowed(registry: Registry[Any], found: object, path: str) -> None:
+def require_allowed(registry: Node, found: object, path: str) -> None:
     """Raise unless names are free, or an object is registered or allowed by its own path."""
     prefixes = allowed.get()
     if prefixes is None:
@@ -129,7 +115,7 @@ def require_allowed(registry: Registry[Any], found: object, path: str) -> None:
         raise refused(registry, path, own or repr(found))
 
 
-def refused(registry: Registry[Any], path: str, own: str) -> errors.RefusedNameError:
+def refused(registry: Node, path: str, own: str) -> errors.RefusedNameError:
     """Return the error for what data may not name."""
     also = f", which is {own}," if own != path else ""
     return errors.RefusedNameError(

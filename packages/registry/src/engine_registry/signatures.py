@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import textwrap
 import typing
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from engine_config.late import Late
-
-if TYPE_CHECKING:
-    import inspect
-    import textwrap
-else:
-    inspect, textwrap = Late("inspect"), Late("textwrap")
+from typing import Any, NamedTuple
 
 
 class Parameters(NamedTuple):

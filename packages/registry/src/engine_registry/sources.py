@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import pathlib
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
-
-from engine_config.late import Late
-
-if TYPE_CHECKING:
-    import pathlib
-else:
-    pathlib = Late("pathlib")
+from typing import NamedTuple
 
 # An error must not take seconds: no more files of a package are read than this.
 MOST_FILES = 1000

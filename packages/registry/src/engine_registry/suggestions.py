@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
 
-from engine_config.late import Late
-
-from .context import current_scope
+from .context import allowed
 from .errors import UnknownNameError
 from .imports import ENTRY_POINT_GROUP, entry_points
-from .registry import Registry, trees
+from .scope import current_scope
 from .search import chain, in_scope
 from .sources import Definition, find_definitions
-
-if TYPE_CHECKING:
-    import difflib
-else:
-    difflib = Late("difflib")
+from .tree import Node, roots
 
 
 def unknown(
-    registry: Registry[Any], key: str, place: str = "", also: Sequence[Registry[Any]] = ()
+    registry: Node, key: str, origin: str = "", also: Sequence[Node] = ()
 ) -> UnknownNameError:
     """Return the error for a name that nothing has.
 
@@ -32,14 +26,14 @@ def unknown(
         Where it was looked for.
     key : str
         The name.
-    place : str
+    origin : str
         Config path, file and line of the name, empty if unknown.
     also : sequence of Registry
         Other registries that it was looked for in.
     """
     scope, name = registry.split_scope_key(key)
     searched = searched_registries(registry, key)
-    lines = [f"{key!r} is not in registry {registry.name!r}{f' ({place})' if place else ''}"]
+    lines = [f"{key!r} is not in registry {registry.name!r}{f' ({origin})' if origin else ''}"]
     lines += [_searched(member) for member in searched]
     if scope is not None and not searched:
         lines.append(f"no registry of scope {scope!r} was found, nor a module or class {key!r}")
@@ -48,13 +42,12 @@ def unknown(
     if near:
         lines.append(f"nearest names: {', '.join(map(repr, near))}")
     lines += _elsewhere(registry, name, searched) or [
-        "register it with @register_module() and import its module before this, "
-        "for example by custom_imports=dict(imports=['its.module']) in the config"
+        f"register it with @register_module() and {_way('its.module', 'its module before this')}"
     ]
     return UnknownNameError("\n  ".join(lines))
 
 
-def searched_registries(registry: Registry[Any], key: str) -> list[Registry[Any]]:
+def searched_registries(registry: Node, key: str) -> list[Node]:
     """Return the registries that a config's ``type`` is looked for in, in order."""
     found = [*chain(in_scope(registry, None), key), *chain(registry, key)]
     return list(dict.fromkeys(found))
@@ -71,7 +64,7 @@ def nearest(name: str, known: Iterable[str], number: int = 3) -> list[str]:
     return [by_lower[other] for other in close]
 
 
-def _searched(registry: Registry[Any]) -> str:
+def _searched(registry: Node) -> str:
     number = len(registry.module_dict)
     line = f"searched: registry {registry.name!r} of scope {registry.scope!r} ({number} names)"
     there = [module for module in registry.locations if module in sys.modules]
@@ -90,13 +83,13 @@ def _plug_in(scope: str) -> Iterator[str]:
         yield f"its entry point of group {ENTRY_POINT_GROUP!r} names {module}, which {what}"
 
 
-def _elsewhere(registry: Registry[Any], name: str, searched: list[Registry[Any]]) -> list[str]:
+def _elsewhere(registry: Node, name: str, searched: list[Node]) -> list[str]:
     """Say which other registry has the name, or which module would register it."""
     name = name.rpartition(".")[2]
     lines = [
         f"registry {other.name!r} of scope {other.scope!r} has {name!r}"
         + (f": write '{other.scope}.{name}'" if other.root is registry.root else "")
-        for root in list(trees)
+        for root in list(roots)
         for other in root.tree()
         if other not in searched and name in other.module_dict
     ]
@@ -108,15 +101,19 @@ def _remedy(name: str, found: Definition) -> str:
     if found.module in sys.modules:
         return f"{where} defines {name!r} but does not register it here"
     what = "registers" if found.registers else "defines"
-    return (
-        f"{where} {what} {name!r} and is not imported: import {found.module}, or set "
-        f"custom_imports=dict(imports=['{found.module}']) in the config"
-    )
+    return f"{where} {what} {name!r} and is not imported: {_way(found.module, found.module)}"
+
+
+def _way(module: str, what: str) -> str:
+    """Say how a module comes to be imported; a config that is not trusted imports none."""
+    if allowed.get() is not None:
+        return f"import {what}, in the program: the config is not trusted and imports nothing"
+    return f"import {what}, or set custom_imports=dict(imports=['{module}']) in the config"
 
 
 def _candidates() -> Iterator[str]:
     """Yield modules and packages that may define a component, imported or not."""
-    for root in list(trees):
+    for root in list(roots):
         for registry in root.tree():
             yield from registry.pending
             yield registry.scope

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -50,6 +50,16 @@ def check(
     faults = find_faults(
         cfg, registry, sections=sections, supplied=supplied, defaults=defaults, ignore=ignore
     )
+    require_none(faults)
+
+
+def require_none(faults: Sequence[Fault]) -> None:
+    """Raise one error with all faults that a check found, if there are any.
+
+    Raises
+    ------
+    ConfigCheckError
+    """
     if faults:
         number = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
         lines = "".join(f"\n{fault}" for fault in faults).replace("\n", "\n  ")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from engine_config import ConfigError, LazyAttr, LazyObject
-from engine_config.late import Late
 
 from .annotations import fits, spelled
 from .build import build_scheduler_from_cfg, is_class_or_function, raw_items
@@ -19,11 +19,6 @@ from .scope import DefaultScope
 from .search import search_default
 from .signatures import Parameters, parameters_of
 from .suggestions import nearest, unknown
-
-if TYPE_CHECKING:
-    import inspect
-else:
-    inspect = Late("inspect")
 
 Path = tuple[str, ...]
 

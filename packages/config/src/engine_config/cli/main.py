@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         sys.stdout.flush()
     except ConfigError as error:
-        print(f"engine-config: error: {error}", file=sys.stderr)
+        print(f"engine-config: error: {error.for_commands()}", file=sys.stderr)
         return 2
     except RecursionError:
         print("engine-config: error: the configuration is nested too deep", file=sys.stderr)
@@ -75,11 +75,7 @@ def _add_verbs(subparsers: Any) -> None:
         made: ConfigParser = subparsers.add_parser(name, help=what, description=what)
         for config in configs:
             made.add_argument(config, help="a configuration file")
-        made.add_argument(
-            "--untrusted",
-            action="store_true",
-            help="read Python configs as data: no code of theirs runs",
-        )
+        _add_trust(made)
         made.set_defaults(run=run)
         return made
 
@@ -112,3 +108,19 @@ def _add_verbs(subparsers: Any) -> None:
     )
     checked = verb("check", verbs.check, "read every configuration file of folders")
     checked.add_argument("paths", nargs="+", help="files and folders")
+
+
+def _add_trust(made: ConfigParser) -> None:
+    made.add_argument(
+        "--untrusted",
+        action="store_true",
+        help="read Python configs as data, in bounds: no code of theirs runs",
+    )
+    for option, what in (("folder", "DIR"), ("variable", "NAME")):
+        made.add_argument(
+            f"--allow-{option}",
+            action="append",
+            default=[],
+            metavar=what,
+            help=f"with --untrusted, a {option} that the file may ask for; may be repeated",
+        )

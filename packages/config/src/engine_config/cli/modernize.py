@@ -7,8 +7,8 @@ from typing import Any
 
 from engine_config.config import Config
 from engine_config.errors import ConfigImportError
-from engine_config.lazy_objects import LazyObject
-from engine_config.marks import is_trusted
+from engine_config.values.dict_origins import is_trusted
+from engine_config.values.lazy_objects import LazyObject
 
 
 def import_types(cfg: Config, modules: list[str]) -> list[str]:
@@ -16,11 +16,6 @@ def import_types(cfg: Config, modules: list[str]) -> list[str]:
 
     A dotted name, such as ``torch.nn.Conv2d``, needs none, but in a config that is not trusted:
     that does not choose what is imported.  Returns the names that stay strings.
-
-    Raises
-    ------
-    ConfigImportError
-        A module cannot be imported.
     """
     homes = [_module(name) for name in modules]
     left: dict[str, None] = {}

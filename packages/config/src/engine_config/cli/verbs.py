@@ -4,38 +4,52 @@ from __future__ import annotations
 
 import argparse
 import os
+import pathlib
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from engine_config.cli.modernize import import_types
 from engine_config.config import Config
-from engine_config.data_forms import json_text, listed
-from engine_config.dotted_keys import item_of
-from engine_config.errors import ConfigDumpError, ConfigError, ConfigKeyError, ConfigWarning
-from engine_config.late import Late
-from engine_config.origins import Origin
-from engine_config.overrides import apply_overrides
-from engine_config.sources import FORMATS
-
-if TYPE_CHECKING:  # what only one verb needs
-    import pathlib
-
-    from engine_config import diff as differing
-else:
-    pathlib = Late("pathlib")
-    differing = Late("engine_config.diff")
+from engine_config.errors import (
+    ConfigDumpError,
+    ConfigError,
+    ConfigKeyError,
+    ConfigSecurityError,
+    ConfigWarning,
+)
+from engine_config.overriding.dotted_keys import item_of
+from engine_config.overriding.overrides import apply_overrides
+from engine_config.reading.source import FORMATS
+from engine_config.strangers.limits import Limits
+from engine_config.values.origins import Origin
+from engine_config.visible import visible
+from engine_config.writing import diff as differing
+from engine_config.writing.data_forms import json_text, listed
 
 
 def _read(path: str, options: argparse.Namespace) -> Config:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", ConfigWarning)
-        cfg = Config.fromfile(path, import_custom_modules=False, trusted=not options.untrusted)
+        cfg = _from_file(path, options)
     for one in said:
         print(f"engine-config: warning: {one.message}", file=sys.stderr)
     apply_overrides(cfg, getattr(options, "cfg_options", []))
     return cfg
+
+
+def _from_file(path: str | os.PathLike[str], options: argparse.Namespace) -> Config:
+    limits = None
+    if not options.untrusted and (options.allow_folder or options.allow_variable):
+        raise ConfigSecurityError(
+            "--allow-folder and --allow-variable bound nothing without --untrusted: the file would "
+            "run as a program; add --untrusted, or leave them out"
+        )
+    if options.untrusted:
+        limits = Limits(folders=options.allow_folder, environment=options.allow_variable)
+    return Config.fromfile(
+        path, import_custom_modules=False, trusted=not options.untrusted, limits=limits
+    )
 
 
 def show(options: argparse.Namespace) -> int:
@@ -74,26 +88,26 @@ def get(options: argparse.Namespace) -> int:
 
 def explain(options: argparse.Namespace) -> int:
     """Print where a value was set and overridden."""
-    places = _read(options.config, options).provenance(options.key)
-    if not places:
+    origins = _read(options.config, options).provenance(options.key)
+    if not origins:
         raise ConfigKeyError(f"where {options.key!r} was set is not known")
-    *before, last = places
+    *before, last = origins
     print(f"{_exactly(last)}  (in force)")
-    for place in reversed(before):
-        print(_exactly(place))
+    for origin in reversed(before):
+        print(_exactly(origin))
     return 0
 
 
-def _exactly(place: Origin) -> str:
-    """Return a place in a file as ``file:line:column``, which terminals and editors open."""
-    return f"{place}:{place.column}" if place.line else str(place)
+def _exactly(origin: Origin) -> str:
+    """Return an origin as ``file:line:column``, which terminals and editors open."""
+    return visible(f"{origin}:{origin.column}" if origin.line else str(origin))
 
 
 def diff(options: argparse.Namespace) -> int:
     """Print what differs between two configurations."""
     found = differing.differences(_read(options.old, options), _read(options.new, options))
     for difference in found:
-        print(difference)
+        print(visible(str(difference)))
     return 1 if found else 0
 
 
@@ -129,10 +143,11 @@ def check(options: argparse.Namespace) -> int:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", ConfigWarning)
             try:
-                Config.fromfile(path, import_custom_modules=False, trusted=not options.untrusted)
+                _from_file(path, options)
             except ConfigError as error:
                 faults += 1
-                print(error if error.origin else f"{path}: {error}")
+                told = error.for_commands()
+                print(told if error.origin else visible(f"{path}: {told}"))
         for one in said:
             if issubclass(one.category, ConfigWarning):
                 faults += 1

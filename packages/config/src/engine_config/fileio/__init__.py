@@ -39,6 +39,7 @@ from engine_config.fileio.lists import dict_from_file, list_from_file
 from engine_config.fileio.lmdb import LmdbBackend
 from engine_config.fileio.local import HardDiskBackend, LocalBackend
 from engine_config.fileio.memcached import MemcachedBackend
+from engine_config.fileio.pickles import UnsafePickleError
 from engine_config.fileio.registry import (
     backends,
     get_file_backend,
@@ -61,6 +62,7 @@ __all__ = [
     "PetrelBackend",
     "PickleHandler",
     "TomlHandler",
+    "UnsafePickleError",
     "YamlHandler",
     "backends",
     "copy_if_symlink_fails",

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import tempfile
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
-
-from engine_config.late import Late
-
-if TYPE_CHECKING:
-    import shutil
-    import tempfile
-else:
-    shutil = Late("shutil")
-    tempfile = Late("tempfile")
+from typing import NoReturn
 
 PathLike = str | os.PathLike[str]
 
 
 def content_of(obj: object) -> bytes:
-    """Return the bytes that ``put`` is given, as they are or in a ``BytesIO``.
-
-    Raises
-    ------
-    TypeError
-        It is given something else.
-    """
+    """Return the bytes that ``put`` is given, as they are or in a ``BytesIO``."""
     if isinstance(obj, bytes | bytearray | memoryview):
         return bytes(obj)
     if isinstance(obj, io.BytesIO):
@@ -182,8 +169,8 @@ class BaseStorageBackend(metaclass=ABCMeta):
             else:
                 self.remove(path)
 
-    def copyfile(self, src: PathLike, dst: PathLike) -> str:
-        """Copy a file within the storage; return where it is, inside ``dst`` if that is a folder.
+    def copyfile(self, src: PathLike, dst: PathLike) -> PathLike:
+        """Copy a file within the storage; return ``dst``, or where it is within, if that is a folder.
 
         Raises
         ------
@@ -191,13 +178,13 @@ class BaseStorageBackend(metaclass=ABCMeta):
             Both are the same file.
         """
         target = self._into(src, dst)
-        if str(src) == target:
+        if str(src) == str(target):
             raise shutil.SameFileError(f"{src} and {target} are the same file")
         self.put(self.get(src), target)
         return target
 
-    def copytree(self, src: PathLike, dst: PathLike) -> str:
-        """Copy a folder within the storage; return where it is.
+    def copytree(self, src: PathLike, dst: PathLike) -> PathLike:
+        """Copy a folder within the storage; return ``dst``.
 
         Raises
         ------
@@ -207,16 +194,16 @@ class BaseStorageBackend(metaclass=ABCMeta):
         self._must_be_new(dst)
         for path in self._walk(src, "", False, True, None, True):
             self.put(self.get(self.join_path(src, path)), self.join_path(dst, path))
-        return str(dst)
+        return dst
 
-    def copyfile_from_local(self, src: PathLike, dst: PathLike) -> str:
-        """Copy a local file into the storage; return where it is."""
+    def copyfile_from_local(self, src: PathLike, dst: PathLike) -> PathLike:
+        """Copy a local file into the storage; return as `copyfile` does."""
         target = self._into(src, dst)
         self.put(Path(src).read_bytes(), target)
         return target
 
-    def copytree_from_local(self, src: PathLike, dst: PathLike) -> str:
-        """Copy a local folder into the storage; return where it is.
+    def copytree_from_local(self, src: PathLike, dst: PathLike) -> PathLike:
+        """Copy a local folder into the storage; return ``dst``.
 
         Raises
         ------
@@ -228,9 +215,9 @@ class BaseStorageBackend(metaclass=ABCMeta):
             if path.is_file():
                 target = self.join_path(dst, path.relative_to(src).as_posix())
                 self.put(path.read_bytes(), target)
-        return str(dst)
+        return dst
 
-    def copyfile_to_local(self, src: PathLike, dst: PathLike) -> str | Path:
+    def copyfile_to_local(self, src: PathLike, dst: PathLike) -> PathLike:
         """Copy a file to a local path; return where it is, inside ``dst`` if that is a folder."""
         target = Path(dst)
         if target.is_dir():
@@ -239,13 +226,13 @@ class BaseStorageBackend(metaclass=ABCMeta):
         self.fetch(src, target)
         return target if isinstance(dst, Path) else str(target)
 
-    def copytree_to_local(self, src: PathLike, dst: PathLike) -> str | Path:
-        """Copy a folder to a local path; return where it is."""
+    def copytree_to_local(self, src: PathLike, dst: PathLike) -> PathLike:
+        """Copy a folder to a local path; return ``dst``."""
         for path in self._walk(src, "", False, True, None, True):
             target = Path(dst, path)
             target.parent.mkdir(parents=True, exist_ok=True)
             self.fetch(self.join_path(src, path), target)
-        return dst if isinstance(dst, Path) else str(dst)
+        return dst
 
     def copy_if_symlink_fails(self, src: PathLike, dst: PathLike) -> bool:
         """Link ``dst`` to ``src``, or copy it where there are no links; return whether it links."""
@@ -263,10 +250,10 @@ class BaseStorageBackend(metaclass=ABCMeta):
 
     # -------------------------------------------------------------------- helpers
 
-    def _into(self, src: PathLike, dst: PathLike) -> str:
+    def _into(self, src: PathLike, dst: PathLike) -> PathLike:
         if self.isdir(dst):
             return self.join_path(dst, str(src).rstrip("/").rsplit("/", 1)[-1])
-        return str(dst)
+        return dst
 
     def _must_be_new(self, dst: PathLike) -> None:
         if self.exists(dst):

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from engine_config.fileio.backend import BaseStorageBackend, PathLike
 from engine_config.fileio.registry import get_file_backend, register_backend, scheme_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _of_its_backend(
+    method: Callable[Concatenate[BaseStorageBackend, P], R],
+) -> Callable[Concatenate[FileClient, P], R]:
+    """Return a method that does what the client's backend does."""
+
+    @wraps(method)
+    def delegated(self: FileClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        found: Callable[P, R] = getattr(self.client, method.__name__)
+        return found(*args, **kwargs)
+
+    return delegated
 
 
 class FileClient:
@@ -69,53 +83,28 @@ class FileClient:
         """Register a storage backend, as a call or as a decorator."""
         return register_backend(name, backend, force, prefixes)
 
-    def get(self, filepath: PathLike) -> bytes:
-        """Return the bytes of a file."""
-        return self.client.get(filepath)
+    get = _of_its_backend(BaseStorageBackend.get)
+    get_text = _of_its_backend(BaseStorageBackend.get_text)
+    put = _of_its_backend(BaseStorageBackend.put)
+    put_text = _of_its_backend(BaseStorageBackend.put_text)
+    remove = _of_its_backend(BaseStorageBackend.remove)
+    exists = _of_its_backend(BaseStorageBackend.exists)
+    isdir = _of_its_backend(BaseStorageBackend.isdir)
+    isfile = _of_its_backend(BaseStorageBackend.isfile)
+    join_path = _of_its_backend(BaseStorageBackend.join_path)
+    get_local_path = _of_its_backend(BaseStorageBackend.get_local_path)
+    list_dir_or_file = _of_its_backend(BaseStorageBackend.list_dir_or_file)
 
-    def get_text(self, filepath: PathLike, encoding: str = "utf-8") -> str:
-        """Return the text of a file."""
-        return self.client.get_text(filepath, encoding)
 
-    def put(self, obj: bytes | io.BytesIO, filepath: PathLike) -> None:
-        """Write bytes to a file."""
-        self.client.put(obj, filepath)
-
-    def put_text(self, obj: str, filepath: PathLike) -> None:
-        """Write text to a file."""
-        self.client.put_text(obj, filepath)
-
-    def remove(self, filepath: PathLike) -> None:
-        """Remove a file."""
-        self.client.remove(filepath)
-
-    def exists(self, filepath: PathLike) -> bool:
-        """Whether there is a file or folder."""
-        return self.client.exists(filepath)
-
-    def isdir(self, filepath: PathLike) -> bool:
-        """Whether there is a folder."""
-        return self.client.isdir(filepath)
-
-    def isfile(self, filepath: PathLike) -> bool:
-        """Whether there is a file, not a folder."""
-        return self.client.isfile(filepath)
-
-    def join_path(self, filepath: PathLike, *filepaths: PathLike) -> str:
-        """Join parts of a path."""
-        return self.client.join_path(filepath, *filepaths)
-
-    def get_local_path(self, filepath: PathLike) -> AbstractContextManager[str | Path]:
-        """Yield the path of a local copy."""
-        return self.client.get_local_path(filepath)
-
-    def list_dir_or_file(
-        self,
-        dir_path: PathLike,
-        list_dir: bool = True,
-        list_file: bool = True,
-        suffix: str | tuple[str, ...] | None = None,
-        recursive: bool = False,
-    ) -> Iterator[str]:
-        """Yield the paths below a folder."""
-        return self.client.list_dir_or_file(dir_path, list_dir, list_file, suffix, recursive)
+def backend_for(
+    uri: PathLike, file_client_args: dict[str, Any] | None, backend_args: dict[str, Any] | None
+) -> BaseStorageBackend:
+    """Return the backend for a URI, of the arguments under their old name or their new one."""
+    if file_client_args is not None and backend_args is not None:
+        raise ValueError(
+            f"file_client_args ({file_client_args!r}) is the old name of backend_args "
+            f"({backend_args!r}): give one, not both"
+        )
+    if file_client_args:
+        return FileClient(**file_client_args).client
+    return get_file_backend(uri, backend_args=backend_args, enable_singleton=True)

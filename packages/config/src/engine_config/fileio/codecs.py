@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from engine_config.fileio.backend import PathLike
-from engine_config.fileio.handlers import BaseFileHandler, file_handlers
-from engine_config.fileio.registry import get_file_backend
+from engine_config.fileio.client import backend_for
+from engine_config.fileio.handlers import BaseFileHandler, PickleHandler, file_handlers
+from engine_config.fileio.pickles import read_pickle
 
 
 def load(
@@ -24,8 +25,9 @@ def load(
     Parameters
     ----------
     file_format
-        The format, else the path's ending.  Pickle must be asked for by name: reading one runs
-        what it says, and a path may come from anywhere.
+        The format, else the path's ending.  A pickle by its ending is read as data: plain values,
+        numpy's arrays and torch's tensors.  A pickle by this word is read as a program: what it
+        says is run.
     file_client_args
         The old name of ``backend_args``.
     **kwargs
@@ -35,20 +37,17 @@ def load(
     ------
     TypeError
         The format is unknown.
-    ValueError
-        A pickle that was not asked for by name.
+    UnsafePickleError
+        A pickle by its ending asks for more than data.
+    pickle.UnpicklingError
+        A pickle by its ending is none, or damaged.
     """
     if isinstance(file, str) or hasattr(file, "__fspath__"):
         name = file_format or _ending(file)
         handler = _handler(name)
-        if file_format is None and name in ("pkl", "pickle"):
-            raise ValueError(
-                f"{file} is a pickle by its name, and reading a pickle runs what it says; "
-                f'if you trust it, say file_format="{name}"'
-            )
-        backend = get_file_backend(
-            file, backend_args=backend_args or _client_args(file_client_args)
-        )
+        backend = backend_for(file, file_client_args, backend_args)
+        if file_format is None and type(handler) is PickleHandler:
+            return read_pickle(backend.get(file), str(file), **kwargs)
         stream: IO[Any]
         if handler.str_like:
             stream = io.StringIO(backend.get_text(file))
@@ -94,9 +93,7 @@ def dump(
         return _handler(file_format).dump_to_str(obj, **kwargs)
     if isinstance(file, str) or hasattr(file, "__fspath__"):
         content = _handler(file_format or _ending(file)).dump_to_str(obj, **kwargs)
-        backend = get_file_backend(
-            file, backend_args=backend_args or _client_args(file_client_args)
-        )
+        backend = backend_for(file, file_client_args, backend_args)
         backend.put(content.encode() if isinstance(content, str) else content, file)
         return None
     if not hasattr(file, "write"):
@@ -115,10 +112,3 @@ def _handler(name: str | None) -> BaseFileHandler:
         given = name if name != "" else "the path has no ending, and file_format is not given"
         raise TypeError(f"Unsupported format: {given}; known are {sorted(file_handlers)}")
     return file_handlers[name]
-
-
-def _client_args(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Translate the old argument: its backend ``disk`` is ``local``."""
-    if value and value.get("backend") == "disk":
-        return {**value, "backend": "local"}
-    return value

@@ -65,33 +65,33 @@ def get_local_path(
     return _backend(filepath, backend_args).get_local_path(filepath)
 
 
-def copyfile(src: PathLike, dst: PathLike, backend_args: Args = None) -> str:
-    """Copy a file within one storage; return where it is."""
+def copyfile(src: PathLike, dst: PathLike, backend_args: Args = None) -> PathLike:
+    """Copy a file within one storage; return ``dst``, or where it is within, if that is a folder."""
     return _backend(src, backend_args).copyfile(src, dst)
 
 
-def copytree(src: PathLike, dst: PathLike, backend_args: Args = None) -> str:
-    """Copy a folder within one storage; return where it is."""
+def copytree(src: PathLike, dst: PathLike, backend_args: Args = None) -> PathLike:
+    """Copy a folder within one storage; return ``dst``."""
     return _backend(src, backend_args).copytree(src, dst)
 
 
-def copyfile_from_local(src: PathLike, dst: PathLike, backend_args: Args = None) -> str:
-    """Copy a local file to a storage; return where it is."""
+def copyfile_from_local(src: PathLike, dst: PathLike, backend_args: Args = None) -> PathLike:
+    """Copy a local file to a storage; return ``dst``, or where it is within, if that is a folder."""
     return _backend(dst, backend_args).copyfile_from_local(src, dst)
 
 
-def copytree_from_local(src: PathLike, dst: PathLike, backend_args: Args = None) -> str:
-    """Copy a local folder to a storage; return where it is."""
+def copytree_from_local(src: PathLike, dst: PathLike, backend_args: Args = None) -> PathLike:
+    """Copy a local folder to a storage; return ``dst``."""
     return _backend(dst, backend_args).copytree_from_local(src, dst)
 
 
-def copyfile_to_local(src: PathLike, dst: PathLike, backend_args: Args = None) -> str | Path:
-    """Copy a file to a local path; return where it is."""
+def copyfile_to_local(src: PathLike, dst: PathLike, backend_args: Args = None) -> PathLike:
+    """Copy a file to a local path; return ``dst``, or where it is within, if that is a folder."""
     return _backend(src, backend_args).copyfile_to_local(src, dst)
 
 
-def copytree_to_local(src: PathLike, dst: PathLike, backend_args: Args = None) -> str | Path:
-    """Copy a folder to a local path; return where it is."""
+def copytree_to_local(src: PathLike, dst: PathLike, backend_args: Args = None) -> PathLike:
+    """Copy a folder to a local path; return ``dst``."""
     return _backend(src, backend_args).copytree_to_local(src, dst)
 
 

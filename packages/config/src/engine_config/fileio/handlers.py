@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, Any, TypeVar
 
-from engine_config import json_codec, toml_codec, yaml_codec
 from engine_config.fileio.backend import PathLike
-from engine_config.late import Late
-
-if TYPE_CHECKING:
-    import json
-    import pickle
-else:
-    json, pickle = Late("json"), Late("pickle")
+from engine_config.formats import json_codec, toml_codec, yaml_codec
 
 H = TypeVar("H", bound="type[BaseFileHandler]")
 
@@ -111,7 +106,10 @@ class TomlHandler(BaseFileHandler):
 
 
 class PickleHandler(BaseFileHandler):
-    """Pickle.  Reading one runs what it says: read only what you trust."""
+    """Pickle.  Reading one runs what it says: read only what you trust.
+
+    `load` does so where the format is given; a pickle by its ending it reads as data.
+    """
 
     str_like = False
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import urllib.error as errors
+import urllib.request as requests
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from http.client import HTTPResponse
 
 from engine_config.fileio.backend import BaseStorageBackend, PathLike
-from engine_config.late import Late
-
-if TYPE_CHECKING:
-    import shutil
-    import urllib.error as errors
-    import urllib.request as requests
-    from http.client import HTTPResponse
-else:
-    shutil, requests, errors = Late("shutil"), Late("urllib.request"), Late("urllib.error")
 
 
 class HTTPBackend(BaseStorageBackend):

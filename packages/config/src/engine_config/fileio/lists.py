@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine_config.fileio.backend import PathLike
-from engine_config.fileio.files import get_text
+from engine_config.fileio.client import backend_for
 
 
 def list_from_file(
@@ -27,7 +27,7 @@ def list_from_file(
     offset, max_num
         How many lines to skip, and how many to read at most; 0 reads all.
     """
-    lines = _lines(filename, encoding, backend_args or file_client_args)
+    lines = _lines(filename, encoding, file_client_args, backend_args)
     if not lines[-1]:
         lines.pop()
     chosen = lines[offset : offset + max_num] if max_num > 0 else lines[offset:]
@@ -49,7 +49,7 @@ def dict_from_file(
         A line has only one word, or the word is no key.
     """
     mapping: dict[Any, str | list[str]] = {}
-    lines = _lines(filename, encoding, backend_args or file_client_args)
+    lines = _lines(filename, encoding, file_client_args, backend_args)
     for number, line in enumerate(lines, 1):
         words = line.split(" ") if line.strip() else []
         if len(words) == 1:
@@ -63,6 +63,12 @@ def dict_from_file(
     return mapping
 
 
-def _lines(filename: PathLike, encoding: str, backend_args: dict[str, Any] | None) -> list[str]:
+def _lines(
+    filename: PathLike,
+    encoding: str,
+    file_client_args: dict[str, Any] | None,
+    backend_args: dict[str, Any] | None,
+) -> list[str]:
     """Return the lines of a file, but for the mark that some editors put before UTF-8."""
-    return get_text(filename, encoding, backend_args).removeprefix("\ufeff").split("\n")
+    text = backend_for(filename, file_client_args, backend_args).get_text(filename, encoding)
+    return text.removeprefix("\ufeff").split("\n")

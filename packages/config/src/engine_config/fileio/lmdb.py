@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from types import ModuleType
 from typing import Any
 
 from engine_config.fileio.backend import BaseStorageBackend, PathLike, content_of
@@ -30,10 +31,7 @@ class LmdbBackend(BaseStorageBackend):
         readahead: bool = False,
         **kwargs: Any,
     ) -> None:
-        try:
-            import lmdb  # noqa: F401 - fail here, not at the first read
-        except ImportError as error:
-            raise ImportError("LmdbBackend needs lmdb: pip install engine-config[lmdb]") from error
+        _library()  # fail here, not at the first read
         self.db_path = str(db_path)
         self._options = {"readonly": readonly, "lock": lock, "readahead": readahead, **kwargs}
         self._opened: tuple[int, Any] | None = None
@@ -42,9 +40,7 @@ class LmdbBackend(BaseStorageBackend):
     def _database(self) -> Any:
         # LMDB must not be used across a fork: a data loader's worker opens its own.
         if self._opened is None or self._opened[0] != os.getpid():
-            import lmdb
-
-            self._opened = os.getpid(), lmdb.open(self.db_path, **self._options)
+            self._opened = os.getpid(), _library().open(self.db_path, **self._options)
         return self._opened[1]
 
     def get(self, filepath: PathLike) -> bytes:
@@ -93,3 +89,11 @@ class LmdbBackend(BaseStorageBackend):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
+
+
+def _library() -> ModuleType:
+    try:
+        import lmdb
+    except ImportError as error:
+        raise ImportError("LmdbBackend needs lmdb: pip install engine-config[lmdb]") from error
+    return lmdb  # type: ignore[no-any-return,unused-ignore]  # it may not be installed

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from engine_config.atomic import write_whole
 from engine_config.fileio.backend import BaseStorageBackend, PathLike, content_of
-from engine_config.late import Late
-
-if TYPE_CHECKING:
-    import shutil
-else:
-    shutil = Late("shutil")
+from engine_config.formats.atomic import write_whole
 
 
 def _plain(path: PathLike) -> PathLike:
@@ -97,29 +91,17 @@ class LocalBackend(BaseStorageBackend):
         """Write a file's bytes to a local path."""
         shutil.copyfile(_plain(filepath), local)
 
-    def copyfile(self, src: PathLike, dst: PathLike) -> str:
-        """Copy a file; return where it is, inside ``dst`` if that is a folder."""
-        return str(shutil.copy(_plain(src), _plain(dst)))
+    def copyfile(self, src: PathLike, dst: PathLike) -> PathLike:
+        """Copy a file; return ``dst``, or where it is within, as text, if that is a folder."""
+        return shutil.copy(_plain(src), _plain(dst))
 
-    def copytree(self, src: PathLike, dst: PathLike) -> str:
-        """Copy a folder, links as links; return where it is."""
-        return str(shutil.copytree(_plain(src), _plain(dst)))
+    def copytree(self, src: PathLike, dst: PathLike) -> PathLike:
+        """Copy a folder, links as links; return ``dst``."""
+        return shutil.copytree(_plain(src), _plain(dst))
 
-    def copyfile_from_local(self, src: PathLike, dst: PathLike) -> str:
-        """Copy a file; return where it is."""
-        return self.copyfile(src, dst)
-
-    def copytree_from_local(self, src: PathLike, dst: PathLike) -> str:
-        """Copy a folder; return where it is."""
-        return self.copytree(src, dst)
-
-    def copyfile_to_local(self, src: PathLike, dst: PathLike) -> str | Path:
-        """Copy a file; return where it is."""
-        return self.copyfile(src, dst)
-
-    def copytree_to_local(self, src: PathLike, dst: PathLike) -> str | Path:
-        """Copy a folder; return where it is."""
-        return self.copytree(src, dst)
+    # here and there are the same place
+    copyfile_from_local = copyfile_to_local = copyfile
+    copytree_from_local = copytree_to_local = copytree
 
     def copy_if_symlink_fails(self, src: PathLike, dst: PathLike) -> bool:
         """Link ``dst`` to ``src``, or copy it where linking fails; return whether it links."""

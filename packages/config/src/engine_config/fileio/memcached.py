@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine_config.fileio.backend import BaseStorageBackend, PathLike, content_of
-from engine_config.late import Late
-
-if TYPE_CHECKING:
-    import json
-else:
-    json = Late("json")
 
 
 class MemcachedBackend(BaseStorageBackend):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from engine_config.fileio.backend import BaseStorageBackend, PathLike, content_of
@@ -22,20 +23,14 @@ class FsspecBackend(BaseStorageBackend):
     """
 
     def __init__(self, scheme: str = "", **storage_options: Any) -> None:
-        try:
-            import fsspec  # noqa: F401 - fail here, not at the first read
-        except ImportError as error:
-            raise ImportError(
-                "remote files need fsspec: pip install engine-config[remote]"
-            ) from error
+        _library()  # fail here, not at the first read
         self._scheme = scheme
         self._storage_options = storage_options
 
     def _locate(self, path: PathLike) -> tuple[Any, str]:
         """Return the file system and the path within it."""
-        from fsspec.core import url_to_fs
-
-        return url_to_fs(self._url(path), **self._storage_options)  # type: ignore[no-any-return]
+        found: tuple[Any, str] = _library().url_to_fs(self._url(path), **self._storage_options)
+        return found
 
     def _url(self, path: PathLike) -> str:
         url = path.as_posix() if isinstance(path, Path) else str(path)
@@ -127,3 +122,11 @@ class PetrelBackend(FsspecBackend):
             url = url.replace(old, new, 1)
         scheme, separator, rest = url.partition("://")
         return super()._url(f"s3://{rest}" if separator and "petrel" in scheme else url)
+
+
+def _library() -> ModuleType:
+    try:
+        import fsspec.core
+    except ImportError as error:
+        raise ImportError("remote files need fsspec: pip install engine-config[remote]") from error
+    return fsspec.core  # type: ignore[no-any-return,unused-ignore]  # it may not be installed

@@ -13,6 +13,9 @@ from .fields import FieldNames
 
 Self = TypeVar("Self", bound="BaseDataElement")
 _OWN = ("_metainfo_fields", "_data_fields")
+# That a dictionary is a mapping is found at once; to ask the abstract class takes ten times that.
+MAPPING = (dict, Mapping)
+_CONSTANTS = frozenset({str, int, float, bool, type(None), bytes, complex})
 
 
 class BaseDataElement:
@@ -45,6 +48,8 @@ class BaseDataElement:
     _data_fields: FieldNames
     # names of properties, by class: a property's own field is hidden behind it
     _properties: ClassVar[frozenset[str]] = frozenset()
+    # names that are no mere fields, or None where a subclass has a say in every field
+    _special: ClassVar[frozenset[str] | None]
 
     if TYPE_CHECKING:  # fields are what users set
 
@@ -54,10 +59,11 @@ class BaseDataElement:
         super().__init_subclass__(**kwargs)
         own = (name for name, value in vars(cls).items() if isinstance(value, property))
         cls._properties = cls._properties.union(own)
+        cls._special = _special_names(cls)
 
     def __init__(self, *, metainfo: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        self._metainfo_fields = FieldNames()
-        self._data_fields = FieldNames()
+        fields = self.__dict__
+        fields["_metainfo_fields"], fields["_data_fields"] = FieldNames(), FieldNames()
         if metainfo is not None:
             self.set_metainfo(metainfo)
         if kwargs:
@@ -75,17 +81,29 @@ class BaseDataElement:
         TypeError
             If ``metainfo`` is not a dict.
         """
-        if not isinstance(metainfo, Mapping):
+        if not isinstance(metainfo, MAPPING):
             raise TypeError(f"metainfo should be a dict, got {type(metainfo).__name__}")
-        for name, value in copy.deepcopy(dict(metainfo)).items():
-            self.set_field(value, name, field_type="metainfo")
+        special, taken = self._special, self._data_fields.names
+        names, fields = self._metainfo_fields.names, self.__dict__
+        for name, value in _deeply_copied(metainfo).items():
+            if special is None or type(name) is not str or name in special or name in taken:
+                self.set_field(value, name, field_type="metainfo")
+            else:
+                names[name] = None
+                fields[name] = value
 
     def set_data(self, data: Mapping[str, Any]) -> None:
         """Add or replace data fields."""
-        if not isinstance(data, Mapping):
+        if not isinstance(data, MAPPING):
             raise TypeError(f"data should be a dict, got {type(data).__name__}")
+        special, taken = self._special, self._metainfo_fields.names
+        names, fields = self._data_fields.names, self.__dict__
         for name, value in data.items():
-            setattr(self, name, value)
+            if special is None or type(name) is not str or name in special or name in taken:
+                setattr(self, name, value)
+            else:  # what `setattr` comes to
+                names[name] = None
+                fields[name] = value
 
     def update(self, instance: BaseDataElement) -> None:
         """Add or replace the metainfo and data that another element has."""
@@ -284,13 +302,45 @@ class BaseDataElement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return metainfo and data as a dict, nested elements as dicts too."""
-        return {
-            name: value.to_dict() if isinstance(value, BaseDataElement) else value
-            for name, value in self.all_items()
-        }
+        fields = self.__dict__
+        try:
+            found = {name: fields[name] for name in self._metainfo_fields.names}
+            for name in self._data_fields.names if not self._properties else self.keys():
+                found[name] = fields[name]
+        except KeyError:  # what a property gives
+            found = dict(self.all_items())
+        for name, value in found.items():
+            if type(value) is not torch.Tensor and isinstance(value, BaseDataElement):
+                found[name] = value.to_dict()
+        return found
 
     def __repr__(self) -> str:
         return "\n".join(_lines(self))
+
+
+def _special_names(cls: type[BaseDataElement]) -> frozenset[str] | None:
+    by_class = ("__setattr__", "set_field", "_require_fit")
+    if any(getattr(cls, name) is not getattr(BaseDataElement, name) for name in by_class):
+        return None
+    return frozenset((*dir(cls), *_OWN))
+
+
+BaseDataElement._special = _special_names(BaseDataElement)
+
+
+def _deeply_copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a deep copy, without a look at values of which there can be but one."""
+    found = dict(values)
+    mutable = {name: value for name, value in found.items() if not _is_constant(value)}
+    if mutable:
+        found.update(copy.deepcopy(mutable))  # together, for they may share something
+    return found
+
+
+def _is_constant(value: object) -> bool:
+    if type(value) is tuple:
+        return _CONSTANTS.issuperset(map(type, value))
+    return type(value) in _CONSTANTS
 
 
 def _is_movable(value: object) -> bool:

@@ -16,27 +16,27 @@ class FieldNames(MutableSet[str]):
     ['boxes', 'masks']
     """
 
-    __slots__ = ("_names",)
+    __slots__ = ("names",)
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self._names = dict.fromkeys(names)
+        self.names: dict[str, None] = dict.fromkeys(names) if names else {}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self.names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self.names)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def __repr__(self) -> str:
-        return f"{{{', '.join(map(repr, self._names))}}}"
+        return f"{{{', '.join(map(repr, self.names))}}}"
 
     def add(self, value: str) -> None:
         """Add a name at the end, unless it is there."""
-        self._names[value] = None
+        self.names[value] = None
 
     def discard(self, value: str) -> None:
         """Remove a name, if it is there."""
-        self._names.pop(value, None)
+        self.names.pop(value, None)

@@ -24,6 +24,9 @@ Index = (
     | np.integer[Any]
 )
 
+# what is found at once, before an abstract class is asked
+_SIZED = (torch.Tensor, np.ndarray, list, Sized)
+
 
 class InstanceData(BaseDataElement):
     """Data with an entry an instance in every field, so that it is indexed as a whole.
@@ -42,19 +45,21 @@ class InstanceData(BaseDataElement):
     """
 
     def _require_fit(self, name: str, value: Any) -> None:
-        if not isinstance(value, Sized) or getattr(value, "shape", None) == ():
+        if not isinstance(value, _SIZED) or getattr(value, "shape", None) == ():
             raise TypeError(
                 f"{name} should have one entry an instance, got {type(value).__name__} {value!r:.40}, "
                 "which has no length; facts that are not per instance go into metainfo"
             )
-        # a property has its value in a field of its name with an underscore
-        own = (name, f"_{name}")
-        others = [f for f in self._data_fields if f in self.__dict__ and f not in own]
-        if others and len(value) != len(getattr(self, others[0])):
-            raise ValueError(
-                f"{name} has {len(value)} entries, but {others[0]} has "
-                f"{len(getattr(self, others[0]))}: every field needs one entry an instance"
-            )
+        fields = self.__dict__
+        for other in self._data_fields.names:
+            # a property has its value in a field of its name with an underscore
+            if other in fields and other != name and other != f"_{name}":
+                if len(value) == len(getattr(self, other)):
+                    return
+                raise ValueError(
+                    f"{name} has {len(value)} entries, but {other} has "
+                    f"{len(getattr(self, other))}: every field needs one entry an instance"
+                )
 
     def __len__(self) -> int:
         for name in self._data_fields:

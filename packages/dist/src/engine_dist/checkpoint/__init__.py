@@ -11,6 +11,8 @@ from engine_dist.checkpoint.errors import (
     StateMismatchError,
     UnsafeCheckpointError,
     UnsavableStateError,
+    UnwritableError,
+    unwritable,
 )
 from engine_dist.checkpoint.latest import find_latest_checkpoint
 from engine_dist.checkpoint.legacy import HistoryRecord
@@ -21,8 +23,8 @@ from engine_dist.checkpoint.models import (
     _load_checkpoint_with_prefix,
     load_checkpoint,
 )
-from engine_dist.checkpoint.plain import plain
 from engine_dist.checkpoint.reports import LoadReport
+from engine_dist.checkpoint.savable import plain
 from engine_dist.checkpoint.saving import save_checkpoint
 from engine_dist.checkpoint.schemes import CheckpointLoader, load_checkpoint_file
 from engine_dist.checkpoint.state_dicts import get_state_dict, weights_to_cpu
@@ -46,6 +48,7 @@ __all__ = [
     "StateMismatchError",
     "UnsafeCheckpointError",
     "UnsavableStateError",
+    "UnwritableError",
     "_load_checkpoint",
     "_load_checkpoint_to_model",
     "_load_checkpoint_with_prefix",
@@ -63,6 +66,7 @@ __all__ = [
     "plain",
     "remove_checkpoint",
     "save_checkpoint",
+    "unwritable",
     "verify_checkpoint",
     "weights_to_cpu",
 ]

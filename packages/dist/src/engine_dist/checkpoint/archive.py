@@ -9,11 +9,13 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import IO
 
-from engine_dist.checkpoint.errors import CorruptCheckpointError, UnsafeCheckpointError
+from engine_dist.checkpoint.errors import CorruptCheckpointError, UnsafeCheckpointError, said
 
 ZIP_START = b"PK\x03\x04"
 _END = struct.Struct("<4s4H2LH")
@@ -24,7 +26,9 @@ _UNKNOWN = 0xFFFFFFFF  # the number stands in the entry's 64-bit part
 _MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch's number, pickled by protocol 2
 _CODE = b"/constants.pkl"  # by which torch tells an archive of TorchScript
 _LOCAL = 30  # bytes of the header before a record's name
-_CHUNK = 2**22
+_FLAGS = 0x808  # a name in UTF-8, and sizes behind the record, too: all that torch sets
+_CHUNK = 2**20
+_READERS = 8  # threads that sum a file; more of them wait for the memory
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
@@ -86,10 +90,14 @@ def check_archive(path: str | os.PathLike[str], *, contents: bool) -> None:
     CorruptCheckpointError
         Which says what is wrong.
     """
-    if not contents and _looks_whole(path):
-        return
+    if not _looks_whole(path, contents):
+        check_stream(path, os.fspath(path))  # which says what is wrong
+
+
+def check_stream(source: str | os.PathLike[str] | IO[bytes], path: str) -> None:
+    """Do what `check_archive` does to the whole of one, in a stream too; ``path`` is for errors."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source) as archive:
             records = archive.infolist()
             _check_names(path, records)
             for record in records:
@@ -97,7 +105,7 @@ def check_archive(path: str | os.PathLike[str], *, contents: bool) -> None:
                     while opened.read(_CHUNK):
                         pass
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
-        raise CorruptCheckpointError(f"{path} is cut off or damaged: {error}") from error
+        raise CorruptCheckpointError(f"{path} is cut off or damaged: {said(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ class _Entry:
     size: int
     start: int
     crc: int
-    stored: bool
+    plain: bool  # neither packed nor encrypted
 
 
 def _entries(directory: bytes) -> Iterator[_Entry]:
@@ -124,7 +132,8 @@ def _entries(directory: bytes) -> Iterator[_Entry]:
         if _UNKNOWN in (size, entry[8], place):
             extra = directory[start + entry[10] : start + entry[10] + entry[11]]
             size, place = _in_64_bits(extra, size, entry[8], place)
-        yield _Entry(name, size, place, entry[7], entry[4] == 0)
+        plain = entry[4] == 0 and entry[3] & ~_FLAGS == 0
+        yield _Entry(name, size, place, entry[7], plain)
         position = start + entry[10] + entry[11] + entry[12]
 
 
@@ -141,25 +150,41 @@ def _in_64_bits(extra: bytes, size: int, packed: int, place: int) -> tuple[int, 
     raise ValueError("no 64-bit part of an entry")
 
 
-def _looks_whole(path: str | os.PathLike[str]) -> bool:
-    """Check the names and the pickle in a fraction of a millisecond; False where in doubt."""
+def _looks_whole(path: str | os.PathLike[str], contents: bool) -> bool:
+    """Check the names and the pickle, in a fraction of a millisecond, or all; False in doubt."""
     names: set[bytes] = set()
-    pickled = None
+    entries: list[_Entry] = []
     try:
         for entry in _entries(read_directory(path)):
             name = entry.name
-            if not entry.stored or b".." in name or b"\\" in name or name.startswith(b"/"):
+            if not entry.plain or b".." in name or b"\\" in name or name.startswith(b"/"):
                 return False
             if name.lower() in names or name.lower().endswith(_CODE):
                 return False
             names.add(name.lower())  # some readers of torch's do not tell the cases apart
-            if name.endswith(b"/data.pkl"):
-                pickled = entry
+            entries.append(entry)
     except (struct.error, ValueError, StopIteration):
         return False
     if len({name.split(b"/")[0] for name in names}) != 1:
         return False
-    return pickled is not None and _crc_holds(path, pickled.start, pickled.size, pickled.crc)
+    pickled = [entry for entry in entries if entry.name.endswith(b"/data.pkl")]
+    return bool(pickled) and _sums_hold(path, entries if contents else pickled)
+
+
+def _sums_hold(path: str | os.PathLike[str], entries: list[_Entry]) -> bool:
+    """Hold records against their CRCs: many bytes in several threads, as summing lets the GIL go."""
+    if sum(entry.size for entry in entries) < _CHUNK:
+        return _share_holds(path, entries)
+    readers = min(_READERS, os.cpu_count() or 1, len(entries))
+    with ThreadPoolExecutor(readers) as pool:
+        shares = [entries[first::readers] for first in range(readers)]
+        return all(pool.map(partial(_share_holds, path), shares))
+
+
+def _share_holds(path: str | os.PathLike[str], entries: list[_Entry]) -> bool:
+    buffer = memoryview(bytearray(min(_CHUNK, max(entry.size for entry in entries))))
+    with open(path, "rb", buffering=0) as file:
+        return all(_crc_holds(file, entry, buffer) for entry in entries)
 
 
 def record_sizes(path: str | os.PathLike[str]) -> dict[str, int]:
@@ -186,7 +211,9 @@ def _storages(directory: bytes, name: str) -> dict[str, int]:
     try:
         parts = [(entry.name.decode().split("/"), entry.size) for entry in _entries(directory)]
     except (struct.error, ValueError, StopIteration) as error:
-        raise CorruptCheckpointError(f"{name} is damaged: {error} in its directory") from error
+        raise CorruptCheckpointError(
+            f"{name} is damaged: {said(error)} in its directory"
+        ) from error
     return {part[2]: size for part, size in parts if len(part) == 3 and part[1] == "data"}
 
 
@@ -204,23 +231,31 @@ def check_old_format(path: str | os.PathLike[str]) -> None:
             )
 
 
-def _crc_holds(path: str | os.PathLike[str], start: int, size: int, crc: int) -> bool:
-    with open(path, "rb") as file:
-        file.seek(start)
-        local = file.read(_LOCAL)
-        if len(local) < _LOCAL:
+def _crc_holds(file: IO[bytes], entry: _Entry, buffer: memoryview) -> bool:
+    file.seek(entry.start)
+    local = file.read(_LOCAL)
+    if len(local) < _LOCAL or not local.startswith(ZIP_START):
+        return False
+    name, extra = struct.unpack("<2H", local[26:30])
+    if file.read(name) != entry.name:
+        return False
+    file.seek(extra, io.SEEK_CUR)
+    crc, left = 0, entry.size
+    while left:
+        count = file.readinto(buffer[:left])  # type: ignore[attr-defined]  # of a file
+        if not count:
             return False
-        file.seek(sum(struct.unpack("<2H", local[26:30])), io.SEEK_CUR)
-        return zlib.crc32(file.read(size)) == crc
+        crc, left = zlib.crc32(buffer[:count], crc), left - count
+    return crc == entry.crc
 
 
-def _check_names(path: str | os.PathLike[str], records: list[zipfile.ZipInfo]) -> None:
+def _check_names(path: str, records: list[zipfile.ZipInfo]) -> None:
     names = [PurePosixPath(record.filename) for record in records]
     roots = {name.parts[0] if name.parts else "" for name in names}
     code = [r.filename for r in records if r.filename.lower().encode().endswith(_CODE)]
     if code:
         raise UnsafeCheckpointError(
-            str(path), (), f"it is an archive of TorchScript ({code[0]}), which is a program"
+            path, (), f"it is an archive of TorchScript ({code[0]}), which is a program", True
         )
     odd = [
         record.filename
@@ -239,8 +274,3 @@ def _check_names(path: str | os.PathLike[str], records: list[zipfile.ZipInfo]) -
 def directory_digest(path: str | os.PathLike[str]) -> str:
     """Return a digest of the directory, which by each record's CRC covers the whole file."""
     return hashlib.sha256(read_directory(path)).hexdigest()
-
-
-def modern_name(module: str, name: str) -> str:
-    """Say Python 2's name of a built-in as Python 3 does; the pickles of torch use the former."""
-    return f"{'builtins' if module == '__builtin__' else module}.{name}"

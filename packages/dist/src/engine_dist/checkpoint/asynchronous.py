@@ -8,12 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from engine_dist.checkpoint.errors import CheckpointError
-from engine_dist.checkpoint.plain import plain
+import torch.distributed as torch_dist
+from torch.distributed import ProcessGroup
+
+from engine_dist.checkpoint.errors import CheckpointError, UnwritableError
+from engine_dist.checkpoint.savable import plain
 from engine_dist.checkpoint.saving import save_checkpoint
 from engine_dist.checkpoint.staging import Staging
+from engine_dist.ranks import is_distributed
 
-__all__ = ["AsyncSaver"]
+__all__ = ["AsyncSaver", "own_group"]
 
 Write = Callable[[Any, "str | os.PathLike[str]"], None]
 
@@ -28,6 +32,13 @@ class AsyncSaver:
     ----------
     write : callable
         Called with the copied state and the path; by default `save_checkpoint`.
+    group : ProcessGroup, optional
+        By which those who write in the background may communicate.
+
+    Attributes
+    ----------
+    after : callable, optional
+        Called in the background once the next save is there; for that one alone.
 
     Examples
     --------
@@ -41,14 +52,25 @@ class AsyncSaver:
     tensor([0., 0., 0.])
     """
 
-    def __init__(self, write: Write = save_checkpoint) -> None:
+    def __init__(self, write: Write = save_checkpoint, group: ProcessGroup | None = None) -> None:
         self._write = write
+        self.group = group
+        self.after: Callable[[], object] | None = None
         self._staging = Staging()
         self._threads = ThreadPoolExecutor(1, "checkpoint")
         self._pending: tuple[Future[None], str] | None = None
 
-    def save(self, state: Any, path: str | os.PathLike[str]) -> None:
+    def save(self, state: Any, path: str | os.PathLike[str], write: Write | None = None) -> None:
         """Copy the state and start to write it; wait first for the save before.
+
+        Parameters
+        ----------
+        state : Any
+            What is copied.
+        path : str or os.PathLike
+            Where to.
+        write : callable, optional
+            What writes this one.
 
         Raises
         ------
@@ -58,8 +80,15 @@ class AsyncSaver:
             If the save before failed.
         """
         self.wait()
+        after, self.after = self.after, None
         copied = self._staging.copy(plain(state, sharded=True))
-        self._pending = (self._threads.submit(self._write, copied, path), os.fspath(path))
+
+        def work() -> None:
+            (write or self._write)(copied, path)
+            if after is not None:
+                after()
+
+        self._pending = (self._threads.submit(work), os.fspath(path))
 
     def check(self) -> bool:
         """Return whether a save is being written.
@@ -80,7 +109,8 @@ class AsyncSaver:
         (future, path), self._pending = self._pending, None
         error = future.exception()
         if error is not None:
-            raise CheckpointError(f"saving {path} in the background failed: {error}") from error
+            kind = UnwritableError if isinstance(error, OSError) else CheckpointError
+            raise kind(f"saving {path} in the background failed: {error}") from error
 
     def close(self) -> None:
         """Wait, then end the thread."""
@@ -99,3 +129,11 @@ class AsyncSaver:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def own_group() -> ProcessGroup | None:
+    """Return a gloo group for the background; every process calls it, None where there is one.
+
+    On the default group its messages would meet the training's.
+    """
+    return torch_dist.new_group(backend="gloo") if is_distributed() else None

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import shutil
+import stat
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from engine_dist.checkpoint.archive import check_archive, directory_digest, is_archive
-from engine_dist.checkpoint.errors import CorruptCheckpointError, MissingCheckpointError
-from engine_dist.checkpoint.temporaries import temporary_beside
+from engine_dist.checkpoint.errors import (
+    CorruptCheckpointError,
+    MissingCheckpointError,
+    UnsafeCheckpointError,
+    printable,
+    said,
+)
+from engine_dist.checkpoint.temporaries import SIGNATURE, remove_folder, temporary_beside
 
-__all__ = ["remove_checkpoint", "verify_checkpoint"]
+__all__ = ["remove_checkpoint", "sign_checkpoint", "signer", "verify_checkpoint"]
 
 #: in a sharded checkpoint's folder: file name to length and CRC
 FOLDER_SUMS = "checksums.json"
+#: how the files end in which DeepSpeed's engine saves models
+ENGINE_FILES = "model_states.pt"
 _CHUNK = 2**22
+_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def sum_file(path: Path) -> Path:
@@ -47,7 +58,8 @@ def announce(content: Path, path: Path) -> None:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a small file so that it is there whole or not at all."""
+    """Write a small file, through a link to it too, so that it is there whole or not at all."""
+    path = Path(os.path.realpath(path))
     with temporary_beside(path) as temporary:
         try:
             with open(temporary, "wb") as file:
@@ -57,6 +69,25 @@ def write_durably(path: Path, content: bytes) -> None:
         except OSError as error:  # which does not say of which file
             raise OSError(error.errno, error.strerror, str(path)) from error
         os.replace(temporary, path)
+
+
+def sign_checkpoint(path: str | os.PathLike[str], by: str) -> None:
+    """Note beside a checkpoint, or in its folder, who wrote it, until it is written anew."""
+    note = sum_file(Path(path))
+    if Path(path).is_dir():
+        write_durably(Path(path) / SIGNATURE, json.dumps({"by": by}).encode())
+    elif note.is_file():
+        write_durably(note, json.dumps({**_sums(note), "by": by}).encode())
+
+
+def signer(path: str | os.PathLike[str]) -> str | None:
+    """Return who `sign_checkpoint` says has written a checkpoint."""
+    note = Path(path) / SIGNATURE if Path(path).is_dir() else sum_file(Path(path))
+    try:
+        by = _sums(note).get("by") if note.is_file() else None
+    except CorruptCheckpointError:
+        return None
+    return by if isinstance(by, str) else None
 
 
 def verify_checkpoint(path: str | os.PathLike[str]) -> None:
@@ -88,13 +119,77 @@ def verify_checkpoint(path: str | os.PathLike[str]) -> None:
 
 
 def _verify_folder(folder: Path) -> None:
-    if not (folder / ".metadata").is_file():
+    # DeepSpeed's folders have no .metadata; those that MMEngine wrote have no checksums either
+    known = any(folder.glob(f"*{ENGINE_FILES}"))
+    if not known and not (folder / ".metadata").is_file():
         raise CorruptCheckpointError(f"{folder} is no whole sharded checkpoint: no .metadata")
+    sums = folder_sums(folder) or {}
+    check_sizes(folder, sums)
+    for name, noted in sums.items():
+        check_sum(folder / name, noted)
+
+
+def folder_sums(folder: Path) -> dict[str, dict[str, int]] | None:
+    """Return the length and CRC of each file of a sharded checkpoint; None where none are noted.
+
+    Raises
+    ------
+    UnsafeCheckpointError
+        If a file outside of the folder is among them.
+    CorruptCheckpointError
+        If they cannot be read.
+    """
     note = folder / FOLDER_SUMS
-    for name, noted in _sums(note).items() if note.is_file() else ():
-        file = folder / os.path.basename(name)
-        if not file.is_file() or file_sum(file) != noted:
-            raise CorruptCheckpointError(f"{file} is not the file whose checksum {note} holds")
+    if not os.path.lexists(note):
+        return None
+    file_size(note)
+    sums = _sums(note)
+    for name, noted in sums.items():
+        if os.path.basename(name) != name or name in ("", ".", ".."):
+            raise UnsafeCheckpointError(
+                str(note), (), f"it points to the file {name[:200]!r}", part=True
+            )
+        numbers = [noted.get(key) for key in ("bytes", "crc32")] if type(noted) is dict else []
+        if [type(number) for number in numbers] != [int, int]:
+            raise CorruptCheckpointError(f"{note} holds no checksum of {printable(name[:200])}")
+    return sums
+
+
+def check_sizes(folder: Path, sums: Mapping[str, Mapping[str, int]]) -> None:
+    """See that each file is as long as it was; that needs no reading."""
+    for name, noted in sums.items():
+        size = file_size(folder / name)
+        if size != noted["bytes"]:
+            raise CorruptCheckpointError(
+                f"{folder / name} has {size} bytes, and had {noted['bytes']} when it was saved"
+            )
+
+
+def check_sum(file: Path, noted: Mapping[str, int]) -> None:
+    """See that a file is the one whose checksum was noted."""
+    if file_sum(file)["crc32"] != noted["crc32"]:
+        raise CorruptCheckpointError(
+            f"{file} is not the file whose checksum {FOLDER_SUMS} holds: it was changed or damaged"
+        )
+
+
+def file_size(path: Path) -> int:
+    """Return a file's length, without opening it: what is no file may never answer.
+
+    Raises
+    ------
+    CorruptCheckpointError
+        If there is no such file.
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:  # ValueError: no name that the system has
+        if isinstance(error, OSError) and error.errno not in _NO_FILE:
+            raise
+        raise CorruptCheckpointError(f"{printable(str(path)[:500])} is missing") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise CorruptCheckpointError(f"{printable(str(path))} is no regular file")
+    return found.st_size
 
 
 def file_sum(path: Path) -> dict[str, int]:
@@ -114,8 +209,10 @@ def _noted(note: Path) -> list[Any]:
 def _sums(note: Path) -> dict[str, Any]:
     try:
         found = json.loads(note.read_bytes())
-    except ValueError as error:
-        raise CorruptCheckpointError(f"the checksum {note} cannot be read: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CorruptCheckpointError(
+            f"the checksum {note} cannot be read: {said(error)}"
+        ) from error
     if not isinstance(found, dict):
         raise CorruptCheckpointError(f"the checksum {note} holds {type(found).__name__}, no dict")
     return found
@@ -126,6 +223,6 @@ def remove_checkpoint(path: str | os.PathLike[str]) -> None:
     path = Path(path)
     note = sum_file(path)
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        remove_folder(path)
     path.unlink(missing_ok=True)
     note.unlink(missing_ok=True)

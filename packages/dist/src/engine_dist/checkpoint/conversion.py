@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine_dist.checkpoint.errors import CorruptCheckpointError, UnsavableStateError
 from engine_dist.checkpoint.models import weights_of
-from engine_dist.checkpoint.saving import replacing, save_checkpoint
+from engine_dist.checkpoint.saving import flush, replacing, save_checkpoint
 from engine_dist.checkpoint.schemes import load_checkpoint_file
 from engine_dist.checkpoint.sharded import save_sharded
 from engine_dist.checkpoint.sharded_reading import read_sharded
@@ -51,8 +51,7 @@ def to_safetensors(source: str | os.PathLike[str], filename: str | os.PathLike[s
     weights = _flat(weights_of(loaded, name))
     with replacing(Path(filename)) as temporary:
         library.save_file(weights, temporary, metadata={"format": "pt"})
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        flush(temporary)
 
 
 def from_safetensors(

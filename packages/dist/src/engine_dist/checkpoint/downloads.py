@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import re
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +18,7 @@ from urllib.parse import urlparse
 from torch import hub
 
 from engine_dist.checkpoint.errors import DownloadError
+from engine_dist.checkpoint.temporaries import clear_leftovers, temporary_beside
 
 __all__ = ["download"]
 
@@ -99,9 +99,9 @@ def _passing(error: Exception) -> bool:
 
 
 def _fetch(url: str, target: Path) -> Path:
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
+    clear_leftovers(target.parent)
+    with temporary_beside(target) as temporary:
+        with open(temporary, "wb") as file:
             digest = _copy(url, file)
         promised = hash_in_name(target.name)
         if promised is not None and not digest.startswith(promised):
@@ -110,10 +110,7 @@ def _fetch(url: str, target: Path) -> Path:
                 f"{digest[: len(promised)]}; it was thrown away"
             )
         os.replace(temporary, target)
-        _digest_file(target).write_text(f"{digest}  {target.name}\n", encoding="ascii")
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    _digest_file(target).write_text(f"{digest}  {target.name}\n", encoding="ascii")
     return target
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pickle import UnpicklingError
@@ -11,10 +12,9 @@ from typing import IO, Any
 
 import torch
 
-from engine_dist.checkpoint.archive import modern_name
+from engine_config.fileio.pickles import Frozen, Thawing, modern_name
 from engine_dist.checkpoint.legacy import STAND_INS
 from engine_dist.checkpoint.loading import read_stream
-from engine_dist.checkpoint.thawing import Frozen, Thawing
 
 __all__ = ["read_inert"]
 
@@ -96,7 +96,8 @@ def _reconstructor(kind: Any, base: object, state: object) -> Any:
     """Make an object as protocols 0 and 1 do."""
     if not (isinstance(kind, type) and issubclass(kind, Frozen)):
         raise UnpicklingError("an object of a type that is not one")
-    return kind() if state is None else kind(state)
+    args = () if state is None else (state,)
+    return kind(*args)
 
 
 _KNOWN: dict[str, Any] = {
@@ -120,22 +121,20 @@ def read_inert(stream: IO[bytes]) -> tuple[Any, list[str]]:
 
     safe = {**torches._get_allowed_globals(), **_KNOWN}
     unknown: dict[str, type[_Record]] = {}
+    names: dict[int, str] = {}
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
             dotted = modern_name(module, name)
-            if dotted in safe:
-                return safe[dotted]
-            if dotted not in unknown:
-                unknown[dotted] = type("Record", (_Record,), {"name": dotted})
-            return unknown[dotted]
+            found = safe.get(dotted) or unknown.get(dotted)
+            if found is None:
+                found = unknown[dotted] = type("Record", (_Record,), {"name": dotted})
+            if callable(found):  # a class or a function, which as a value is but its name
+                names.setdefault(id(found), dotted)
+            return found
 
     loaded = _load(stream, Unpickler)
-    return Thawing()(_named(loaded)), sorted(unknown)
-
-
-def _named(loaded: Any) -> Any:
-    return loaded.name if isinstance(loaded, type) and issubclass(loaded, _Record) else loaded
+    return Thawing(names)(loaded), sorted(unknown)
 
 
 def _load(stream: IO[bytes], unpickler: type[pickle.Unpickler]) -> Any:
@@ -147,7 +146,10 @@ def _load(stream: IO[bytes], unpickler: type[pickle.Unpickler]) -> Any:
         __name__ = "engine_dist.checkpoint.inert"
 
     try:
-        return torch.load(stream, map_location="cpu", weights_only=False, pickle_module=Module)
+        with warnings.catch_warnings():
+            # the old format keeps the source of modules' classes, to be held against today's
+            warnings.filterwarnings("ignore", "Couldn't retrieve source code", UserWarning)
+            return torch.load(stream, map_location="cpu", weights_only=False, pickle_module=Module)
     except (RuntimeError, UnpicklingError) as error:
         if "magic number" not in str(error):
             raise

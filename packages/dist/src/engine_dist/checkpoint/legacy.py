@@ -2,15 +2,11 @@
 
 A checkpoint of MMEngine holds numpy arrays and scalars, the records of its message hub and now and
 then a ``ConfigDict``.  None of that code runs here: each name stands for an inert record that keeps
-what the pickle says, and `thaw` turns the records into values once the whole file is read.  numpy's
-own functions are not among the safe globals: an array's ``__setstate__`` believes what a pickled
-type says of itself, which a hostile file can use to pass bytes off as pointers.
+what the pickle says, and `thaw` turns the records into values once the whole file is read.
 """
 
 from __future__ import annotations
 
-import math
-import pathlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from engine_config import ConfigDict
-from engine_dist.checkpoint.thawing import Frozen, Thawing, marked
+from engine_config.fileio.pickles import Frozen, Thawing, marked
+from engine_config.fileio.pickles.arrays import ARRAYS, check
+from engine_config.fileio.pickles.values import CALLED, CONFIGS, encode
 
-_TYPE = re.compile(r"(?:[biufc](?:1|2|4|8|16)|[SU]\d{1,6}|O8?|[Mm]8)")
-_MAX_DIMENSIONS = 32
-_MOST_EMPTY = 1_000_000  # texts of no length, which take no byte of the file
 # what MMEngine pickles as bound methods of its history buffer
 _STATISTIC = re.compile(r"[a-z][a-z0-9_]{0,63}")
+# what MMEngine pickles of its schedule of one cycle
+_CURVES = ("_annealing_cos", "_annealing_linear")
 
 
 @dataclass
@@ -49,103 +45,13 @@ class HistoryRecord:
     max_length: int = 1_000_000
 
 
-def _check(condition: bool, what: str) -> None:
-    if not condition:
-        raise UnpicklingError(f"not what numpy or MMEngine writes: {what}")
-
-
-class _Dtype(Frozen):
-    """``numpy.dtype``: simple types alone, nothing structured."""
-
-    def __init__(self, spec: object = None, *flags: object) -> None:
-        _check(isinstance(spec, str) and _TYPE.fullmatch(spec) is not None, f"dtype {spec!r:.40}")
-        self.dtype = np.dtype(str(spec))
-
-    def __setstate__(self, state: object) -> None:
-        _check(isinstance(state, tuple) and len(state) >= 5, "a dtype's state")
-        assert isinstance(state, tuple)
-        order, structure = state[1], state[2:5]
-        _check(order in ("<", ">", "|", "="), "a dtype's byte order")
-        _check(structure == (None, None, None), "a structured dtype")
-        unit = _time_unit(state[8:]) if self.dtype.kind in "mM" else ""
-        self.dtype = np.dtype(f"{order}{self.dtype.str[1:]}{unit}")
-
-    def values(self, raw: object, count: int) -> np.ndarray[Any, Any]:
-        """Return ``count`` values, of bytes (or for objects of a list) that hold just as many."""
-        if self.dtype.hasobject:
-            _check(type(raw) is list and len(raw) == count, "the items of an object array")
-            array = np.empty(count, dtype=object)
-            for index, item in enumerate(raw if isinstance(raw, list) else []):
-                array[index] = item
-            return array
-        data = raw.encode("latin1") if isinstance(raw, str) else raw
-        _check(type(data) is bytes and len(data) == count * self.dtype.itemsize, "array bytes")
-        assert isinstance(data, bytes)
-        if not self.dtype.itemsize:
-            _check(count <= _MOST_EMPTY, "an array's length")
-            return np.zeros(count, self.dtype)
-        return np.frombuffer(bytearray(data), self.dtype, count)
-
-
-def _time_unit(metadata: tuple[Any, ...]) -> str:
-    """Return ``[ns]``, of the metadata ``({}, (b"ns", 1, 1, 1))`` of a date's type."""
-    try:
-        unit = metadata[0][1][0]
-        name = unit.decode() if isinstance(unit, bytes) else str(unit)
-    except (IndexError, TypeError, KeyError, UnicodeDecodeError):
-        name = ""
-    _check(name in {"Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns"}, "a date's unit")
-    return f"[{name}]"
-
-
-class _Ndarray(Frozen):
-    """``numpy.ndarray`` itself: named as an argument, and made by `_reconstruct`."""
-
-    _parts: tuple[tuple[int, ...], _Dtype, bool, object] | None = None
-
-    def __setstate__(self, state: object) -> None:
-        _check(isinstance(state, tuple) and len(state) == 5, "an array's state")
-        assert isinstance(state, tuple)
-        _, shape, dtype, fortran, raw = state
-        sizes = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
-        _check(sizes and len(shape) <= _MAX_DIMENSIONS, "an array's shape")
-        _check(type(dtype) is _Dtype, "an array's type")
-        self._parts = (shape, dtype, bool(fortran), raw)
-
-    def thaw(self, thawing: Thawing) -> np.ndarray[Any, Any]:
-        _check(self._parts is not None, "an array without its contents")
-        assert self._parts is not None
-        shape, dtype, fortran, raw = self._parts
-        items = thawing(raw) if dtype.dtype.hasobject else raw
-        flat = dtype.values(items, math.prod(shape))
-        return flat.reshape(shape, order="F" if fortran else "C")
-
-
-def _reconstruct(subtype: object, shape: object, typecode: object) -> Any:
-    _check(subtype is _Ndarray and shape == (0,), "an array's maker")
-    return _Ndarray()
-
-
-class _Scalar(Frozen):
-    """A numpy scalar; stays one."""
-
-    def __init__(self, dtype: object, raw: object) -> None:
-        _check(type(dtype) is _Dtype and not dtype.dtype.hasobject, "a scalar's type")
-        self._dtype, self._raw = dtype, raw
-
-    def thaw(self, thawing: Thawing) -> np.generic:
-        assert isinstance(self._dtype, _Dtype)
-        scalar: np.generic = self._dtype.values(self._raw, 1)[0]
-        return scalar
-
-
 class _HistoryBuffer(Frozen):
     """``mmengine.logging.HistoryBuffer``."""
 
     _state: Mapping[str, Any] = MappingProxyType({})
 
     def __setstate__(self, state: object) -> None:
-        _check(isinstance(state, dict), "a history buffer's state")
+        check(isinstance(state, dict), "a history buffer's state")
         assert isinstance(state, dict)
         self._state = state
 
@@ -170,29 +76,31 @@ class _Config(Frozen):
     _values: Any = None
 
     def __setstate__(self, state: object) -> None:
-        _check(isinstance(state, (tuple, dict)) and bool(state), "a config's state")
+        check(isinstance(state, (tuple, dict)) and bool(state), "a config's state")
         self._values = state["_cfg_dict"] if isinstance(state, dict) else state[0]  # type: ignore[index]  # checked above
 
     def thaw(self, thawing: Thawing) -> Any:
         return thawing(self._values)
 
 
+class _OneCycle(Frozen):
+    """``OneCycleParamScheduler``: named alone, as the owner of the function that a state holds."""
+
+    def __init__(self, *args: object) -> None:
+        raise UnpicklingError("a schedule's class may be named here but not called")
+
+
 def _getattr(owner: object, name: object) -> str:
-    """``getattr(HistoryBuffer, "mean")``, as its pickles say it, and nothing else."""
-    allowed = owner is _HistoryBuffer and isinstance(name, str) and _STATISTIC.fullmatch(name)
-    _check(bool(allowed), f"getattr of {name!r:.40}")
+    """``getattr(HistoryBuffer, "mean")``, as its pickles say it, and one of a schedule's curves.
+
+    A name comes of it: nothing is looked up, and nothing called.
+    """
+    allowed = isinstance(name, str) and (
+        (owner is _HistoryBuffer and _STATISTIC.fullmatch(name) is not None)
+        or (owner is _OneCycle and name in _CURVES)
+    )
+    check(allowed, f"getattr of {name!r:.40}")
     return str(name)
-
-
-class _ConfigDict:
-    """``mmengine.ConfigDict`` and its like, made by a call or, by old versions, by ``__new__``."""
-
-    def __new__(cls, *args: object) -> Any:
-        made = marked(ConfigDict)
-        for values in args:
-            _check(isinstance(values, dict), "a ConfigDict's values")
-            made.update(values)  # type: ignore[call-overload]  # checked above
-        return made
 
 
 class _DefaultDict:
@@ -210,38 +118,30 @@ class _Factory(Frozen):
 
 
 def _path(*parts: object) -> str:
-    _check(all(isinstance(part, str) for part in parts), "a path's parts")
-    return str(pathlib.PurePosixPath(*map(str, parts)))
+    return str(CALLED["pathlib.PurePosixPath"](*parts))
 
 
-def _no_bytes(*args: object) -> bytes:
-    """``bytes()``: what an empty array holds, in the old protocol of checkpoints."""
-    _check(not args, "bytes made of something")
-    return b""
-
-
-_NUMPY_MODULES = ("numpy.core", "numpy._core")
+#: plain values' names → what stands for them, beyond torch's own
+PLAIN: dict[str, Callable[..., Any]] = {
+    "builtins.set": set,
+    "builtins.bytearray": bytearray,
+    "_codecs.encode": encode,
+}
 
 #: name in a pickle → what stands for it
 STAND_INS: dict[str, Callable[..., Any]] = {
-    "numpy.dtype": _Dtype,
-    "numpy.ndarray": _Ndarray,
-    "builtins.bytes": _no_bytes,
+    **ARRAYS,
+    **CONFIGS,
+    "builtins.bytes": CALLED["builtins.bytes"],
     "builtins.getattr": _getattr,
     "mmengine.logging.history_buffer.HistoryBuffer": _HistoryBuffer,
     "mmengine.logging.HistoryBuffer": _HistoryBuffer,
     "mmengine.logging.message_hub.MessageHub": _MessageHub,
     "mmengine.logging.MessageHub": _MessageHub,
-    "mmengine.config.config.ConfigDict": _ConfigDict,
-    "mmengine.config.ConfigDict": _ConfigDict,
+    "mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler": _OneCycle,
     "mmengine.config.config.Config": _Config,
-    "mmcv.utils.config.ConfigDict": _ConfigDict,
-    "engine_config.config_dict.ConfigDict": _ConfigDict,
-    "addict.addict.Dict": _ConfigDict,
     "collections.defaultdict": _DefaultDict,
     "pathlib.PosixPath": _path,
     "pathlib.PurePosixPath": _path,
     **{f"builtins.{name}": _Factory for name in ("dict", "list", "int", "float")},
-    **{f"{module}.multiarray._reconstruct": _reconstruct for module in _NUMPY_MODULES},
-    **{f"{module}.multiarray.scalar": _Scalar for module in _NUMPY_MODULES},
 }

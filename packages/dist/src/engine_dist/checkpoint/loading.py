@@ -11,6 +11,7 @@ from typing import IO, Any, TypeAlias
 
 import torch
 
+from engine_config.fileio.pickles import Frozen, Refused, Thawing
 from engine_dist.checkpoint.archive import (
     ZIP_START,
     check_archive,
@@ -23,11 +24,9 @@ from engine_dist.checkpoint.errors import (
     CorruptCheckpointError,
     MissingCheckpointError,
     UnsafeCheckpointError,
-    printable,
+    said,
 )
 from engine_dist.checkpoint.legacy import STAND_INS
-from engine_dist.checkpoint.pickle_machine import Refused
-from engine_dist.checkpoint.thawing import Frozen, Thawing
 from engine_dist.checkpoint.unpickling import SafePickle
 
 MapLocation: TypeAlias = str | torch.device | Mapping[str, str] | Callable[[Any, str], Any] | None
@@ -89,7 +88,7 @@ def _read_safely(path: str, map_location: MapLocation, mmap: bool) -> Any:
         raise _explain(path, error, book) from error
 
 
-def read_stream(stream: IO[bytes], name: str) -> Any:
+def read_stream(stream: IO[bytes], name: str, map_location: MapLocation = "cpu") -> Any:
     """Load, safely, what `torch.save` wrote into a stream; ``name`` is for errors.
 
     Raises
@@ -107,43 +106,35 @@ def read_stream(stream: IO[bytes], name: str) -> Any:
         if stream.read(4) == ZIP_START:
             book.records = stream_records(stream)
         stream.seek(start)
-        return _thawed(stream, "cpu", False, book)
+        return _thawed(stream, map_location, False, book)
     except Exception as error:  # bytes of any origin can raise anything
-        if book.unknown:
-            raise UnsafeCheckpointError(name, sorted(book.unknown), part=True) from error
+        if book.names.unknown:
+            raise UnsafeCheckpointError(name, sorted(book.names.unknown), part=True) from error
         if isinstance(error, Refused):
             raise UnsafeCheckpointError(name, (), f"it holds {error}", part=True) from error
-        raise CorruptCheckpointError(f"{name} cannot be read: {_said(error)}") from error
+        raise CorruptCheckpointError(f"{name} cannot be read: {said(error)}") from error
 
 
 def _thawed(
     source: str | IO[bytes], map_location: MapLocation, mmap: bool, book: SafePickle
 ) -> Any:
     """Load what the file's book allows; walk what was read only if it holds records."""
-    made = Frozen.made
     loaded = _torch_load(source, map_location, mmap, weights_only=False, pickle_module=book)
     book.finish()
-    return Thawing()(loaded) if Frozen.made != made else loaded
+    return Thawing()(loaded) if book.names.thaw else loaded
 
 
 def _explain(path: str, error: Exception, book: SafePickle) -> Exception:
     """Say what is wrong with a file that was refused."""
-    if book.unknown:
-        return UnsafeCheckpointError(path, sorted(book.unknown))
+    if book.names.unknown:
+        return UnsafeCheckpointError(path, sorted(book.names.unknown))
     if isinstance(error, Refused):
         return UnsafeCheckpointError(path, (), f"it holds {error}")
     if isinstance(error, (torch.OutOfMemoryError, OSError)) or "map_location" in str(error):
         return error  # the machine's or the caller's fault, not the file's
     return CorruptCheckpointError(
-        f"{path} is no checkpoint, or cut off or damaged ({_said(error)} while reading it)"
+        f"{path} is no checkpoint, or cut off or damaged ({said(error)} while reading it)"
     )
-
-
-def _said(error: Exception) -> str:
-    """Say an error's kind and, in a line, what it says; torch's advice to trust a file is no use."""
-    text = " ".join(str(error).split())
-    told = "" if "weights_only" in text or not text else f": {printable(text[:200])}"
-    return f"{type(error).__name__}{told}"
 
 
 def _trusted_getattr(owner: object, name: str, *default: object) -> Any:

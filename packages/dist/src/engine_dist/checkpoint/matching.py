@@ -14,8 +14,12 @@ from torch import Tensor, nn
 from engine_dist.checkpoint.errors import StateMismatchError
 from engine_dist.checkpoint.reports import LoadReport, fits, shape_of
 from engine_dist.checkpoint.state_dicts import plain_names
+from engine_dist.scattering import split_like
 
-__all__ = ["load_state_dict", "revise"]
+__all__ = ["STRIP_MODULE", "compare", "load_state_dict", "revise"]
+
+# what data parallelism puts before each name
+STRIP_MODULE = ((r"^module\.", ""),)
 
 _logger = logging.getLogger("engine.dist")
 
@@ -61,8 +65,9 @@ def load_state_dict(
     """
     own = module.state_dict()
     names = {clean: name for name, clean in plain_names(module, own).items()}
+    placed = ((names.get(name, name), value) for name, value in state_dict.items())
     given: OrderedDict[str, Any] = OrderedDict(
-        (names.get(name, name), value) for name, value in state_dict.items()
+        (name, split_like(value, own.get(name))) for name, value in placed
     )
     if hasattr(state_dict, "_metadata"):
         given._metadata = _placed(module, state_dict._metadata)  # type: ignore[attr-defined]  # as torch keeps versions
@@ -72,6 +77,39 @@ def load_state_dict(
         target = logger if isinstance(logger, logging.Logger) else _logger
         target.warning("the checkpoint does not fit in all: %s", report)
     return report
+
+
+def compare(module: nn.Module, state_dict: Mapping[str, Any]) -> LoadReport | None:
+    """Report what `load_state_dict` would, and load nothing; None where only loading can tell.
+
+    That is so where a module renames, in its own way, what it is given.
+    """
+    parts = list(module.modules())
+    own_ways = any(
+        part._load_state_dict_pre_hooks
+        or not type(part)._load_from_state_dict.__module__.startswith("torch.nn.")
+        for part in parts
+    )
+    if own_ways:
+        return None
+    own = module.state_dict()
+    names = {clean: name for name, clean in plain_names(module, own).items()}
+    given = {names.get(name, name): value for name, value in state_dict.items()}
+    mismatched = {
+        name: (shape_of(given[name]), shape_of(value))
+        for name, value in own.items()
+        if name in given and not fits(given[name], value)
+    }
+    missing = [
+        name
+        for name in own
+        if name not in given and not any(re.search(p, name) for p in _MAY_MISS)
+    ]
+    loaded = tuple(name for name in own if name in given and name not in mismatched)
+    unexpected = tuple(name for name in given if name not in own)
+    return LoadReport(
+        type(module).__name__, len(own), loaded, tuple(missing), unexpected, mismatched
+    )
 
 
 def _placed(module: nn.Module, versions: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,10 +181,13 @@ def _refuse(report: LoadReport, *, strict: bool, allow_few: bool) -> None:
     if strict and not report.complete:
         raise StateMismatchError(f"the checkpoint does not fit, as strict demands: {report}")
     if report.few and not allow_few:
-        raise StateMismatchError(
-            f"under half of the model is in the checkpoint, which is hardly meant for it (pass "
-            f"allow_few=True if it is): {report}"
+        few = " (pass allow_few=True if it is)"
+        error = StateMismatchError(
+            f"under half of the model is in the checkpoint, which is hardly meant for it{few}: "
+            f"{report}"
         )
+        error.for_programs = few
+        raise error
 
 
 def _put_back(own: Mapping[str, Any], kept: Mapping[str, Tensor]) -> None:

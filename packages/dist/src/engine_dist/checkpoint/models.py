@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
-from engine_dist.checkpoint.errors import CorruptCheckpointError, StateMismatchError
+from engine_dist.checkpoint.errors import CorruptCheckpointError, StateMismatchError, printable
 from engine_dist.checkpoint.loading import MapLocation
-from engine_dist.checkpoint.matching import load_state_dict, revise
+from engine_dist.checkpoint.matching import STRIP_MODULE, load_state_dict, revise
 from engine_dist.checkpoint.schemes import CheckpointLoader, load_checkpoint_file
 
 __all__ = ["load_checkpoint"]
 
-# what data parallelism puts before each name
-STRIP_MODULE = ((r"^module\.", ""),)
-
 
 def load_checkpoint(
     model: nn.Module,
-    filename: str,
+    filename: str | os.PathLike[str],
     map_location: MapLocation = None,
     strict: bool = False,
     logger: logging.Logger | str | None = None,
@@ -31,14 +29,14 @@ def load_checkpoint(
     trusted: bool = False,
     may_miss: Sequence[str] = (),
     allow_few: bool = False,
-) -> Any:
+) -> dict[str, Any]:
     r"""Load the weights of a checkpoint into a model and return all that the checkpoint holds.
 
     Parameters
     ----------
     model : nn.Module
         What takes the weights.
-    filename : str
+    filename : str or os.PathLike
         A path, or a name with a scheme, as for `load_checkpoint_file`.
     map_location, mmap, trusted
         As for `load_checkpoint_file`.
@@ -53,7 +51,7 @@ def load_checkpoint(
         If the checkpoint cannot be loaded, or does not fit; the model is as it was.
     """
     checkpoint = load_checkpoint_file(filename, map_location, mmap=mmap, trusted=trusted)
-    state = revise(weights_of(checkpoint, filename), revise_keys)
+    state = revise(weights_of(checkpoint, os.fspath(filename)), revise_keys)
     load_state_dict(model, state, strict, logger, may_miss=may_miss, allow_few=allow_few)
     return checkpoint
 
@@ -61,12 +59,26 @@ def load_checkpoint(
 def weights_of(checkpoint: Any, name: str) -> dict[str, Any]:
     """Return the weights in a checkpoint: under ``state_dict``, or all of it."""
     state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, dict) else None
-    if not isinstance(state, dict):
-        raise CorruptCheckpointError(
-            f"No state_dict found in checkpoint file {name}: it holds a "
-            f"{type(checkpoint).__name__}, not the dict that a checkpoint is"
-        )
+    fault = _fault(checkpoint, state)
+    if fault:
+        raise CorruptCheckpointError(f"No state_dict found in checkpoint file {name}: {fault}")
+    assert isinstance(state, dict)
     return state
+
+
+def _fault(checkpoint: Any, state: Any) -> str | None:
+    """Say why something is no model's state; None where it is."""
+    if not isinstance(checkpoint, dict):
+        return f"it holds a {type(checkpoint).__name__}, not the dict that a checkpoint is"
+    if not isinstance(state, dict):
+        return f"its state_dict is a {type(state).__name__}, not a dict of tensors by name"
+    odd = next((key for key in state if not isinstance(key, str)), None)
+    if odd is not None:
+        return f"the name of an entry is {printable(repr(odd)[:80])}, which is no text"
+    versions = getattr(state, "_metadata", {})
+    if not isinstance(versions, dict) or not all(isinstance(v, dict) for v in versions.values()):
+        return "its _metadata, the versions of modules, is no dict of dicts"
+    return None
 
 
 def _load_checkpoint(

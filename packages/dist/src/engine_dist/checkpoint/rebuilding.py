@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, _utils
 
-from engine_dist.checkpoint.pickle_machine import Refused
+from engine_config.fileio.pickles import Refused
+from engine_config.fileio.pickles.tensors import check_view
 
 __all__ = ["REBUILDERS", "check_sparse"]
 
-_MOST_DIMENSIONS = 64
 # torch leaves its makers untyped
 _rebuild_v3: Callable[..., Any] = _utils._rebuild_tensor_v3
 _rebuild_nested: Callable[..., Any] = _utils._rebuild_nested_tensor
@@ -28,24 +28,8 @@ def _within(
     """Refuse a view that reaches beyond its storage."""
     if not isinstance(storage, (torch.UntypedStorage, torch.storage.TypedStorage)):
         raise Refused("a tensor of what is no storage")
-    sizes, strides = _counts(size), _counts(stride)
-    if len(sizes) != len(strides) or len(sizes) > _MOST_DIMENSIONS:
-        raise Refused("a tensor whose sizes and strides do not fit")
-    (start,) = _counts((offset,))
-    empty = 0 in sizes
-    last = start + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
     step = storage.element_size() if itemsize is None else itemsize
-    if (0 if empty else last + 1) * step > storage.nbytes():
-        raise Refused(
-            f"a tensor of shape {sizes} with strides {strides} from element {start}, in a storage "
-            f"of {storage.nbytes()} bytes"
-        )
-
-
-def _counts(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, (tuple, list)) or any(type(v) is not int or v < 0 for v in values):
-        raise Refused("sizes that are no whole numbers of 0 or more")
-    return tuple(values)
+    check_view(offset, size, stride, step, storage.nbytes())
 
 
 def _checked(function: Callable[..., Any]) -> Callable[..., Any]:

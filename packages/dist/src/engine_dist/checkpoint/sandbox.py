@@ -40,8 +40,32 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def lock_down(file_size: int) -> None:
-    """Give up all but memory and open files; a file can grow to ``file_size`` bytes.
+def known_machine() -> tuple[int, int, int]:
+    """Return how this machine's system calls are told apart.
+
+    Raises
+    ------
+    SandboxError
+        Where the system has no sandbox.
+    """
+    machine = platform.machine()
+    if not sys.platform.startswith("linux") or machine not in _MACHINES:
+        raise SandboxError(
+            f"no sandbox is known for {sys.platform} on {machine}: it needs Linux on "
+            f"{' or '.join(_MACHINES)}; convert the file on such a machine"
+        )
+    return _MACHINES[machine]
+
+
+def lock_down(file_size: int, memory: int) -> None:
+    """Give up all but some memory and open files.
+
+    Parameters
+    ----------
+    file_size
+        Bytes that a file can grow to.
+    memory
+        Bytes that the process can take beyond what it has.
 
     It holds for every thread of the process, and nothing takes it back.
 
@@ -50,17 +74,13 @@ def lock_down(file_size: int) -> None:
     SandboxError
         Where the system has no such thing.
     """
-    machine = platform.machine()
-    if not sys.platform.startswith("linux") or machine not in _MACHINES:
-        raise SandboxError(
-            f"no sandbox is known for {sys.platform} on {machine}: it needs Linux on "
-            f"{' or '.join(_MACHINES)}; convert the file on such a machine"
-        )
+    column, audit, call = known_machine()
     import resource  # is not there on Windows
 
+    most = _address_space() + memory
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    column, audit, call = _MACHINES[machine]
     code = _filter(audit, [numbers[column] for numbers in _ALLOWED.values()])
     buffer = ctypes.create_string_buffer(code, len(code))
     program = _Program(len(code) // 8, ctypes.addressof(buffer))
@@ -74,6 +94,12 @@ def lock_down(file_size: int) -> None:
             f"the kernel refuses to lock the process down ({os.strerror(ctypes.get_errno())}): "
             "convert the file on a machine, or in a container, that has seccomp filters"
         )
+
+
+def _address_space() -> int:
+    """Return how many bytes the process has; libraries may map far more than they use."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _filter(audit: int, allowed: list[int]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from torch import serialization
 
 from engine_config import fileio
 from engine_dist.checkpoint.checksums import announce
-from engine_dist.checkpoint.plain import plain
+from engine_dist.checkpoint.errors import UnsavableStateError
+from engine_dist.checkpoint.savable import plain
 from engine_dist.checkpoint.temporaries import temporary_beside
 
-__all__ = ["save_checkpoint"]
+__all__ = ["is_local", "save_checkpoint"]
 
 
 def save_checkpoint(
@@ -51,8 +52,13 @@ def save_checkpoint(
     """
     name = os.fspath(filename)
     state = plain(checkpoint)
+    if not isinstance(state, dict):
+        raise UnsavableStateError(
+            f"a checkpoint is a dict, got a {type(checkpoint).__name__}, which loading refuses: "
+            "save it under a name, as {'state': …}"
+        )
     settings = backend_args or file_client_args
-    if "://" not in name and settings is None:
+    if is_local(name, settings):
         _save_local(state, Path(name))
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -61,13 +67,24 @@ def save_checkpoint(
         fileio.copyfile_from_local(str(local), name, backend_args=settings)
 
 
+def is_local(path: str | os.PathLike[str], backend_args: Mapping[str, Any] | None) -> bool:
+    """Tell whether a path, with the arguments of its storage, is one of this machine's files."""
+    named = None if backend_args is None else backend_args.get("backend")
+    return "://" not in os.fspath(path) and (backend_args is None or named in ("local", "disk"))
+
+
 def _save_local(state: Any, path: Path) -> None:
     with replacing(path) as temporary:
         # by its name torch writes a file itself; through an object of Python's it takes longer
         write_state(state, temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        flush(temporary)
         announce(temporary, path)
+
+
+def flush(path: Path) -> None:
+    """Put a written file on the disk."""
+    with open(path, "r+b") as file:  # Windows flushes none that is open for reading only
+        os.fsync(file.fileno())
 
 
 def write_state(state: Any, file: Any) -> None:

@@ -15,7 +15,9 @@ from urllib.request import url2pathname
 
 from engine_config import fileio
 from engine_dist.checkpoint.downloads import download
+from engine_dist.checkpoint.engine_folders import is_engine_folder, read_engine_folder
 from engine_dist.checkpoint.errors import CorruptCheckpointError, MissingCheckpointError
+from engine_dist.checkpoint.folders import find_folder, placed
 from engine_dist.checkpoint.loading import MapLocation, read_checkpoint
 from engine_dist.checkpoint.zoo import published_url
 
@@ -43,7 +45,14 @@ class _PlacedLoader:
         trusted: bool = False,
     ) -> Any:
         with self.place(filename) as path:
-            loaded = read_checkpoint(path, map_location, mmap=mmap, trusted=trusted)
+            if is_engine_folder(path):
+                loaded = placed(read_engine_folder(Path(path)), map_location)
+            elif find_folder(path).is_dir():
+                from engine_dist.checkpoint.sharded_reading import read_sharded
+
+                loaded = placed(read_sharded(path), map_location)
+            else:
+                loaded = read_checkpoint(path, map_location, mmap=mmap, trusted=trusted)
         return loaded if self.revise is None else self.revise(loaded)
 
 
@@ -172,7 +181,7 @@ def load_checkpoint_file(
     Parameters
     ----------
     filename : str or os.PathLike
-        A path, or a name with a scheme: ``http(s)``, ``torchvision``, ``modelzoo``,
+        A path, of a sharded checkpoint's folder too, or a name with a scheme: ``http(s)``, ``torchvision``, ``modelzoo``,
         ``open-mmlab``, ``mmcls``, a registered one, or any that fsspec knows.
     map_location : str, torch.device, mapping or callable
         As for `torch.load`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import warnings
@@ -11,29 +10,31 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as torch_dist
 from torch import nn
 from torch.distributed import ProcessGroup
 from torch.distributed.checkpoint import state_dict as dcp_state
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
-from torch.distributed.checkpoint.state_dict_loader import load as dcp_load
+from torch.distributed.checkpoint.planner import SavePlanner
 from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
 from torch.optim import Optimizer
 
-from engine_dist.checkpoint.asynchronous import AsyncSaver
-from engine_dist.checkpoint.checksums import FOLDER_SUMS, file_sum, write_durably
-from engine_dist.checkpoint.errors import CheckpointError
-from engine_dist.checkpoint.plain import plain
-from engine_dist.checkpoint.saving import sync_folder, why_unwritable
+from engine_dist.checkpoint.agreement import Together, as_checkpoint_error
+from engine_dist.checkpoint.asynchronous import AsyncSaver, own_group
+from engine_dist.checkpoint.checksums import file_sum
+from engine_dist.checkpoint.errors import CorruptCheckpointError, UnwritableError
+from engine_dist.checkpoint.folders import clear_folder, find_folder, put_in_place
+from engine_dist.checkpoint.saving import why_unwritable
+from engine_dist.checkpoint.sharded_loading import ShardedLoading
+from engine_dist.checkpoint.sharded_names import savable
 from engine_dist.checkpoint.sharded_reading import (
-    SafeLoadPlanner,
-    SafeReader,
-    as_checkpoint_error,
+    check_sums,
+    open_folder,
     read_sharded,
 )
 from engine_dist.checkpoint.temporaries import LOCK, incomplete, locked
 from engine_dist.object_collectives import all_gather_object
-from engine_dist.ranks import get_rank, is_distributed
+from engine_dist.ranks import get_dist_info, get_rank
 
 __all__ = [
     "async_sharded_saver",
@@ -46,7 +47,11 @@ __all__ = [
 
 
 def save_sharded(
-    state: dict[str, Any], path: str | os.PathLike[str], *, group: ProcessGroup | None = None
+    state: dict[str, Any],
+    path: str | os.PathLike[str],
+    *,
+    group: ProcessGroup | None = None,
+    planner: SavePlanner | None = None,
 ) -> None:
     """Write a state to a folder, each process its own part; every process calls it.
 
@@ -60,19 +65,26 @@ def save_sharded(
         The folder.
     group : ProcessGroup, optional
         Of the processes; an asynchronous save needs one of its own.
+    planner : SavePlanner, optional
+        Decides who writes what; by default what several processes have alike is any one's.
 
     Raises
     ------
+    UnsavableStateError
+        If the state holds what could not be loaded again as it is, or names that could not be told
+        apart; nothing is written.
     CheckpointError
         On every process, if any could not write.
     """
     folder = Path(os.path.realpath(path))
     made = incomplete(folder)
     main = get_rank(group) == 0
-    _together(lambda: _clear(made) if main else None, group, folder)
+    together = Together(group, f"saving {folder}", unwritable=UnwritableError)
+    savable_state = together(lambda: savable(state))
+    together(lambda: clear_folder(made) if main else None)
     with locked(made / LOCK) if main else nullcontext():
         try:
-            _write_parts(state, made, folder, group)
+            _write_parts(savable_state, made, folder, together, planner)
         except BaseException:
             if main:
                 shutil.rmtree(made, ignore_errors=True)
@@ -80,63 +92,25 @@ def save_sharded(
 
 
 def _write_parts(
-    state: dict[str, Any], made: Path, folder: Path, group: ProcessGroup | None
+    state: dict[str, Any],
+    made: Path,
+    folder: Path,
+    together: Together,
+    planner: SavePlanner | None,
 ) -> None:
-    main = get_rank(group) == 0
+    group, rank = together.group, get_rank(together.group)
     writer = FileSystemWriter(made, sync_files=True)
     try:
-        with _without_group_unwarned(), as_checkpoint_error(f"saving {folder}"):
-            dcp_save(plain(state, sharded=True), storage_writer=writer, process_group=group)
-    except CheckpointError as error:
-        reason = why_unwritable(made / f"probe-{get_rank(group)}")
-        if reason is None:
-            raise
-        raise CheckpointError(f"saving {folder} failed: {reason.strerror}") from error
-    mine = f"__{get_rank(group)}_*.distcp"
-    sums = {file.name: file_sum(file) for file in made.glob(mine)}
+        with _without_group_unwarned():
+            dcp_save(state, storage_writer=writer, planner=planner, process_group=group)
+    except (Exception, CheckpointException) as error:  # torch's is no Exception
+        reason = why_unwritable(made / f"probe-{rank}")
+        failed = f"saving {folder} failed"
+        raise as_checkpoint_error(reason or error, failed, unwritable=UnwritableError) from error
+    files = made.glob(f"__{rank}_*.distcp")
+    sums = together(lambda: {file.name: file_sum(file) for file in files})
     everyones = all_gather_object(sums, group)
-    _together(lambda: _put_in_place(made, folder, everyones) if main else None, group, folder)
-
-
-def _clear(made: Path) -> None:
-    if made.exists():
-        shutil.rmtree(made)
-    made.mkdir(parents=True)
-
-
-def _put_in_place(made: Path, folder: Path, sums: list[dict[str, Any]]) -> None:
-    noted = {name: entry for part in sums for name, entry in part.items()}
-    noted[".metadata"] = file_sum(made / ".metadata")
-    write_durably(made / FOLDER_SUMS, json.dumps(noted, indent=1).encode())
-    sync_folder(made)
-    old = _replaced(folder)
-    if folder.exists():
-        # a folder cannot be replaced in one step: should the process die between these two,
-        # the old one is found under its other name
-        if old.exists():
-            shutil.rmtree(old)
-        folder.rename(old)
-    made.rename(folder)
-    (folder / LOCK).unlink(missing_ok=True)  # until then it says who makes it
-    sync_folder(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _replaced(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.replaced")
-
-
-def _together(action: Any, group: ProcessGroup | None, folder: Path) -> None:
-    """Do something here, and fail on every process where it failed on any."""
-    error: Exception | None = None
-    try:
-        action()
-    except OSError as raised:
-        error = raised
-    texts = all_gather_object(None if error is None else f"{type(error).__name__}: {error}", group)
-    failed = {rank: text for rank, text in enumerate(texts) if text is not None}
-    if failed:
-        raise CheckpointError(f"saving {folder} failed on rank {failed}") from error
+    together(lambda: None if rank else put_in_place(made, folder, everyones, (".metadata",)))
 
 
 def load_sharded(
@@ -155,7 +129,8 @@ def load_sharded(
     path : str or os.PathLike
         The folder, written by any number of processes.
     strict : bool
-        Whether an entry that the folder lacks is an error.
+        Whether it is an error that the folder lacks an entry of the state, or has one that no
+        process's state has; otherwise both are logged.
     group : ProcessGroup, optional
         Of the processes.
 
@@ -167,17 +142,31 @@ def load_sharded(
     Raises
     ------
     CheckpointError
-        If the folder is missing, damaged, unsafe, or does not fit.
+        On every process, if the folder is missing, damaged, unsafe, or does not fit; the state is
+        as it was.
+
+    Notes
+    -----
+    Everything is looked at before the first value is changed: files are held against their
+    checksums, each process reading its share of them, or where there are none, the records that it
+    needs against their CRCs.
     """
-    folder = Path(path)
-    if not folder.is_dir() and _replaced(folder).is_dir():
-        folder = _replaced(folder)
-    reader = SafeReader(folder)
-    reader.read_metadata()  # so that what is wrong with it is told as it is
-    planner = SafeLoadPlanner(allow_partial_load=not strict)
-    with _without_group_unwarned(), as_checkpoint_error(f"loading {folder}"):
-        dcp_load(state, storage_reader=reader, planner=planner, process_group=group)
+    with _without_group_unwarned():
+        _load(state, find_folder(path), strict, group)
     return state
+
+
+def _load(state: dict[str, Any], folder: Path, strict: bool, group: ProcessGroup | None) -> None:
+    together = Together(group, f"loading {folder}", CorruptCheckpointError)
+    opened = together(lambda: open_folder(folder))
+    rank, world_size = get_dist_info(group)
+    together(lambda: check_sums(opened, rank, world_size))
+    loading = together(lambda: ShardedLoading(state, opened))
+    # each process may ask for entries of its own
+    unasked = set.intersection(*all_gather_object(loading.unexpected, group))
+    together(lambda: loading.check_names(unasked, strict))
+    together(loading.look)
+    together(loading.take)
 
 
 @contextmanager
@@ -216,13 +205,10 @@ def take_sharded_state(
 
 
 def async_sharded_saver() -> AsyncSaver:
-    """Return a saver that writes folders in the background; every process calls it.
-
-    It has a gloo group of its own: on the default one its messages would meet the training's.
-    """
-    group = torch_dist.new_group(backend="gloo") if is_distributed() else None
+    """Return a saver that writes folders in the background; every process calls it."""
+    group = own_group()
 
     def write(state: Any, path: str | os.PathLike[str]) -> None:
         save_sharded(state, path, group=group)
 
-    return AsyncSaver(write)
+    return AsyncSaver(write, group)

@@ -1,141 +1,172 @@
-"""Read a sharded checkpoint's folder without running what its files say."""
+"""Read a sharded checkpoint's folder without running what its files say, or believing it."""
 
 from __future__ import annotations
 
 import io
 import os
-import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, cast
 
 import torch
-from torch.distributed.checkpoint import filesystem as filesystem_module
-from torch.distributed.checkpoint import metadata as metadata_module
-from torch.distributed.checkpoint._nested_dict import unflatten_state_dict
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
-from torch.distributed.checkpoint.filesystem import FileSystemReader
-from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
-from torch.distributed.checkpoint.planner import ReadItem
-from torch.distributed.checkpoint.state_dict_loader import _load_state_dict
+from torch import Tensor
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
-from engine_dist.checkpoint.errors import (
-    CheckpointError,
-    CorruptCheckpointError,
-    MissingCheckpointError,
-    UnsafeCheckpointError,
-)
+from engine_dist.checkpoint.agreement import as_checkpoint_error
+from engine_dist.checkpoint.archive import check_stream
+from engine_dist.checkpoint.checksums import check_sizes, check_sum, folder_sums
+from engine_dist.checkpoint.errors import CorruptCheckpointError
+from engine_dist.checkpoint.folders import find_folder
 from engine_dist.checkpoint.loading import read_stream
+from engine_dist.checkpoint.nesting import Misfit
+from engine_dist.checkpoint.sharded_metadata import (
+    METADATA,
+    Place,
+    ShardedContents,
+    entry_name,
+    read_contents,
+)
+from engine_dist.checkpoint.sharded_names import KEPT, rebuilt
+from engine_dist.checkpoint.sharded_records import place_key
 
-__all__ = ["SafeLoadPlanner", "SafeReader", "read_sharded"]
+__all__ = ["ShardReader", "check_sums", "open_folder", "read_sharded"]
 
-_RECORDS = {
-    metadata_module.__name__: (
-        "BytesStorageMetadata", "ChunkStorageMetadata", "Metadata", "MetadataIndex", "StorageMeta",
-        "TensorProperties", "TensorStorageMetadata", "_MEM_FORMAT_ENCODING",
-    ),
-    filesystem_module.__name__: ("_StorageInfo", "_StoragePrefix"),
-}  # fmt: skip
-
-
-class _NotARecord(pickle.UnpicklingError):
-    """The metadata names something else."""
-
-
-class _MetadataUnpickler(pickle.Unpickler):
-    """Knows the records of torch's metadata, and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if name in _RECORDS.get(module, ()):
-            return super().find_class(module, name)
-        if module in ("pathlib", "pathlib._local") and name in ("PosixPath", "PurePosixPath"):
-            return PurePosixPath
-        if (module, name) == ("torch.serialization", "_get_layout"):
-            return _layout
-        found = getattr(torch, name, None) if module == "torch" else None
-        if found is torch.Size or isinstance(found, (torch.dtype, torch.layout)):
-            return found
-        raise _NotARecord(f"{module}.{name}")
+_SMALL = 2**20  # bytes, which are read at once
 
 
-def _layout(name: object) -> torch.layout:
-    found = getattr(torch, str(name).removeprefix("torch."), None)
-    if not isinstance(found, torch.layout):
-        raise _NotARecord(f"the layout {name!r:.40}")
-    return found
+@dataclass
+class OpenFolder:
+    """A folder whose metadata, and the lengths of whose files, are as they should be."""
+
+    contents: ShardedContents
+    sums: dict[str, dict[str, int]] | None
 
 
-class SafeReader(FileSystemReader):
-    """Reads a folder of torch.distributed.checkpoint; its metadata as data, its files inside it."""
-
-    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
-        """Return the metadata.
-
-        Raises
-        ------
-        MissingCheckpointError
-            If there is none.
-        UnsafeCheckpointError
-            If it names code, or files outside of the folder.
-        CorruptCheckpointError
-            If it cannot be read.
-        """
-        path = Path(self.path, ".metadata")
-        if not path.is_file():
-            raise MissingCheckpointError(f"there is no sharded checkpoint {self.path}")
-        metadata = _unpickle(path)
-        for info in (metadata.storage_data or {}).values():
-            name = info.relative_path
-            if not isinstance(name, str) or os.path.basename(name) != name or name in (".", ".."):
-                raise UnsafeCheckpointError(
-                    str(path), (), f"it points to the file {name!r}", part=True
-                )
-        if metadata.storage_meta is None:
-            metadata.storage_meta = metadata_module.StorageMeta()
-        metadata.storage_meta.load_id = self.load_id
-        return metadata
+def open_folder(folder: Path) -> OpenFolder:
+    """Look at all that a folder says, before anything of its files is read."""
+    contents = read_contents(folder)
+    sums = folder_sums(folder)
+    if sums is not None:
+        check_sizes(folder, sums)
+        lost = [name for name in (METADATA, *contents.sizes) if name not in sums]
+        if lost:
+            raise CorruptCheckpointError(
+                f"{folder / lost[0]} has no checksum where the other files have one"
+            )
+    return OpenFolder(contents, sums)
 
 
-def _unpickle(path: Path) -> Metadata:
-    try:
-        with open(path, "rb") as file:
-            metadata = _MetadataUnpickler(file).load()
-    except _NotARecord as error:
-        raise UnsafeCheckpointError(str(path), (str(error),), part=True) from error
-    except Exception as error:  # bytes of any origin can raise anything
-        raise CorruptCheckpointError(f"{path} cannot be read: {error}") from error
-    if not isinstance(metadata, Metadata):
-        raise CorruptCheckpointError(f"{path} holds a {type(metadata).__name__}")
-    return metadata
+def check_sums(opened: OpenFolder, rank: int = 0, world_size: int = 1) -> None:
+    """Hold files against their checksums, this process its share of them."""
+    sums = opened.sums or {}
+    for name in sorted(sums)[rank::world_size]:
+        check_sum(opened.contents.folder / name, sums[name])
 
 
-class SafeLoadPlanner(DefaultLoadPlanner):
-    """Reads what is no tensor by the safe list too."""
+class _Stretch(io.RawIOBase):
+    """A stretch of an open file, as a file."""
 
-    def load_bytes(self, read_item: ReadItem, value: io.BytesIO) -> None:
-        """Take a value; torch's own planner would run what it says."""
-        name = read_item.dest_index.fqn
-        loaded = read_stream(value, f"the entry {name}")
-        again = io.BytesIO()
-        torch.save(loaded, again)  # plain by now, so torch's planner may take it from here
-        again.seek(0)
-        super().load_bytes(read_item, again)
+    def __init__(self, file: IO[bytes], start: int, length: int) -> None:
+        super().__init__()
+        self._file, self._start, self._length = file, start, length
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}[whence]
+        self._position = max(origin + offset, 0)
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        count = max(min(len(view), self._length - self._position), 0)
+        self._file.seek(self._start + self._position)
+        read = self._file.readinto(view[:count])  # type: ignore[attr-defined]  # IO leaves it out
+        self._position += read
+        return int(read)
 
 
-@contextmanager
-def as_checkpoint_error(what: str) -> Iterator[None]:
-    """Say in this package's errors what torch raises."""
-    try:
-        yield
-    except CheckpointException as error:
-        first = next(iter(error.failures.values()))[0]
-        raise CheckpointError(f"{what} failed: {first}") from error
-    except (RuntimeError, ValueError, KeyError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CorruptCheckpointError(f"{what} failed: {error}") from error
+def _stretch(file: IO[bytes], place: Place) -> IO[bytes]:
+    if place.length > _SMALL:
+        return cast(IO[bytes], _Stretch(file, place.start, place.length))
+    file.seek(place.start)
+    return io.BytesIO(file.read(place.length))
+
+
+@dataclass
+class ShardReader:
+    """Reads entries, each held against what the metadata says of it; a context manager.
+
+    Parameters
+    ----------
+    opened
+        The folder.
+    dry
+        Whether entries are only looked at: chunks then have no bytes.
+    crc
+        Whether each record is held against its CRC, as in a folder without checksums.
+    """
+
+    opened: OpenFolder
+    dry: bool = False
+    crc: bool = False
+    _files: dict[str, IO[bytes]] = field(default_factory=dict)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> ShardReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def value(self, name: str) -> Any:
+        """Return what is no tensor."""
+        return self._read(name, place_key(name, None), "cpu")
+
+    def chunk(self, name: str, index: int) -> Tensor:
+        """Return a tensor's chunk of this number."""
+        entry = cast(TensorStorageMetadata, self.opened.contents.entries[name])
+        chunk = entry.chunks[index]
+        found = self._read(name, place_key(name, chunk.offsets), "meta" if self.dry else "cpu")
+        dtype = entry.properties.dtype
+        if (
+            not isinstance(found, Tensor)
+            or found.layout is not torch.strided
+            or (found.shape, found.dtype) != (chunk.sizes, dtype)
+        ):
+            raise CorruptCheckpointError(
+                f"{entry_name(name)} in {self.opened.contents.folder} is {_shown(found)}, where its "
+                f"metadata has a tensor of {tuple(chunk.sizes)} and {dtype}"
+            )
+        return found.detach()
+
+    def _read(self, name: str, key: tuple[str, str], device: str) -> Any:
+        place = self.opened.contents.places[key]
+        path = self.opened.contents.folder / place.file
+        if place.file not in self._files:
+            file = open(path, "rb")  # noqa: SIM115  # closed with this reader
+            self._files[place.file] = self._stack.enter_context(file)
+        stretch = _stretch(self._files[place.file], place)
+        what = f"{entry_name(name)} in {path}"
+        if self.crc:
+            check_stream(stretch, what)
+            stretch.seek(0)
+        return read_stream(stretch, what, device)
+
+
+def _shown(found: object) -> str:
+    if isinstance(found, Tensor):
+        return f"one of {tuple(found.shape)}, {found.dtype} and {found.layout}"
+    return f"a {type(found).__name__}"
 
 
 def read_sharded(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -146,16 +177,35 @@ def read_sharded(path: str | os.PathLike[str]) -> dict[str, Any]:
     CheckpointError
         If the folder is none, is damaged or is unsafe.
     """
-    reader = SafeReader(path)
-    metadata = reader.read_metadata()
-    flat: dict[str, Any] = {
-        name: torch.empty(info.size, dtype=info.properties.dtype)
-        if isinstance(info, TensorStorageMetadata)
-        else None
-        for name, info in metadata.state_dict_metadata.items()
-    }
-    # both would work on a dict of their own, and values that are no tensors stay in that
-    planner = SafeLoadPlanner(flatten_state_dict=False, flatten_sharded_tensors=False)
-    with as_checkpoint_error(f"loading {path}"):
-        _load_state_dict(flat, reader, no_dist=True, planner=planner)
-    return unflatten_state_dict(flat, metadata.planner_data or {name: (name,) for name in flat})
+    try:
+        return _read_whole(find_folder(path))
+    except Exception as error:
+        told = as_checkpoint_error(error, f"loading {path} failed", CorruptCheckpointError)
+        raise told from (None if told is error else error)
+
+
+def _read_whole(folder: Path) -> dict[str, Any]:
+    opened = open_folder(folder)
+    check_sums(opened)
+    contents = opened.contents
+    with ShardReader(opened, crc=opened.sums is None) as reader:
+        values = {name: _entry(reader, name) for name in contents.entries}
+    kept = [entry for name in list(values) if name.startswith(KEPT) for entry in values.pop(name)]
+    try:
+        return rebuilt(contents.paths, values, kept)
+    except Misfit as misfit:
+        raise CorruptCheckpointError(f"{folder / METADATA} is damaged: {misfit}") from misfit
+
+
+def _entry(reader: ShardReader, name: str) -> Any:
+    entry = reader.opened.contents.entries[name]
+    if not isinstance(entry, TensorStorageMetadata):
+        return reader.value(name)
+    made = torch.empty(entry.size, dtype=entry.properties.dtype)
+    for index, chunk in enumerate(entry.chunks):
+        if chunk.sizes.numel():
+            spans = zip(chunk.offsets, chunk.sizes, strict=True)
+            made[tuple(slice(start, start + size) for start, size in spans)] = reader.chunk(
+                name, index
+            )
+    return made

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed._state_dict_utils import _copy_state_dict, _create_cpu_state_dict
-from torch.distributed.tensor import DTensor
+
+from engine_dist.late import is_dtensor
 
 __all__ = ["Staging"]
 
@@ -27,7 +27,7 @@ class Staging:
         self._forget()
 
     def _forget(self) -> None:
-        self._copies: dict[int, Tensor] = {}
+        self._copies: dict[int, Any] = {}
         self._storages: dict[Any, Tensor] = {}
 
     @torch.no_grad()
@@ -41,33 +41,45 @@ class Staging:
         return copied
 
     def _copy(self, value: Any, path: Path) -> Any:
+        """Copy a value once, however often the state holds it."""
+        if not isinstance(value, (Tensor, Mapping, list, tuple, set, bytearray)):
+            return value
+        if id(value) not in self._copies:
+            self._copies[id(value)] = self._made(value, path)
+        return self._copies[id(value)]
+
+    def _made(self, value: Any, path: Path) -> Any:
         if isinstance(value, Tensor):
             return self._tensor(value, path)
         if isinstance(value, Mapping):
             copied = type(value)({k: self._copy(v, (*path, k)) for k, v in value.items()})  # type: ignore[call-arg]  # a dict's or an OrderedDict's own way
-            if hasattr(value, "_metadata"):
-                copied._metadata = value._metadata  # type: ignore[attr-defined]  # as torch keeps versions
-            return copied
-        if type(value) in (list, tuple):
+            return self._with_attributes(copied, value, path)
+        if isinstance(value, (list, tuple)):
             return type(value)(self._copy(v, (*path, i)) for i, v in enumerate(value))
-        return value
+        return type(value)(value)
+
+    def _with_attributes(self, copied: Any, value: Any, path: Path) -> Any:
+        """Give a copy the attributes of what was copied, which are saved with it."""
+        for name, attribute in getattr(value, "__dict__", {}).items():
+            copied.__dict__[name] = self._copy(attribute, (*path, "__dict__", name))
+        return copied
 
     def _tensor(self, value: Tensor, path: Path) -> Tensor:
-        if id(value) in self._copies:
-            return self._copies[id(value)]
-        copied: Tensor
         if type(value) not in (Tensor, torch.nn.Parameter):
-            copied = self._split(value, path)
-        elif value.device.type == "meta":
-            copied = value
-        elif value.layout is not torch.strided or value.is_quantized:
+            return self._split(value, path)
+        copied: Tensor
+        if value.device.type == "meta":
+            copied = value.detach()
+        elif value.layout is not torch.strided or value.is_quantized or value.is_nested:
             copied = value.detach().to("cpu", copy=True)
         else:
             copied = self._view(value.detach(), path)
-        if type(value) is torch.nn.Parameter and copied is not value:
+        if type(value) is torch.nn.Parameter:
             copied = torch.nn.Parameter(copied, value.requires_grad)
-        self._copies[id(value)] = copied
-        return copied
+        else:
+            copied.requires_grad_(value.requires_grad)
+        made: Tensor = self._with_attributes(copied, value, path)
+        return made
 
     def _view(self, value: Tensor, path: Path) -> Tensor:
         """Copy a tensor's storage, once for all that lie in it, and return its place in the copy."""
@@ -94,7 +106,10 @@ class Staging:
 
     def _split(self, value: Tensor, path: Path) -> Tensor:
         """Copy a tensor that is split over processes: its own part, in the same place of it."""
-        if isinstance(value, DTensor) and value.device.type == "cpu":
+        from torch.distributed._state_dict_utils import _copy_state_dict, _create_cpu_state_dict
+        from torch.distributed.tensor import DTensor
+
+        if is_dtensor(value) and value.device.type == "cpu":
             # of parts that lie on the CPU already, torch 2.6 hands out the parts themselves
             part = value.to_local()
             return DTensor.from_local(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from engine_dist.checkpoint.state_dicts import get_state_dict
 from engine_dist.strategies.strategy import Strategy
-from engine_dist.wrappers.ddp import MMDistributedDataParallel
+from engine_dist.strategies.wrapping.replicated import Replicated, Wrap
+from engine_dist.wrappers.unwrapping import unwrap
 from engine_registry import STRATEGIES
 
 __all__ = ["DDPStrategy"]
@@ -20,26 +23,37 @@ class DDPStrategy(Strategy):
 
     Parameters
     ----------
-    wrapper : callable, optional
-        Makes the wrapper from the model; by default `MMDistributedDataParallel` with buffers that
-        are not broadcast at every step, as MMEngine has it.
+    model_wrapper : dict or callable, optional
+        What wraps the model: the configuration of one of ``MODEL_WRAPPERS``, by default an
+        `MMDistributedDataParallel` (with ``find_unused_parameters``, ``static_graph``,
+        ``gradient_as_bucket_view``, ``communication_hook``, …), or a function of the model.
+        Buffers are not broadcast at every step unless ``broadcast_buffers`` says so.
+    sync_bn : {"torch", "mmcv"}, optional
+        Normalise over the batches of all processes; see `convert_sync_batchnorm`.
     device : str or torch.device, optional
         Where the model goes; by default this process' accelerator, or the CPU.
+    **roles
+        The other roles of `Strategy`.
+
+    Examples
+    --------
+    >>> strategy = DDPStrategy({"static_graph": True}, sync_bn="torch")
     """
 
     def __init__(
         self,
-        wrapper: Callable[[nn.Module], nn.Module] | None = None,
+        model_wrapper: Mapping[str, Any] | Wrap | None = None,
+        sync_bn: Literal["torch", "mmcv"] | None = None,
         device: str | torch.device | None = None,
+        **roles: Any,
     ) -> None:
-        super().__init__(device)
-        self._wrapper = wrapper
+        self._replicated = Replicated({} if model_wrapper is None else model_wrapper, sync_bn)
+        super().__init__(device, wrapping=self._replicated, **roles)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """Wrap the model, unless there is nothing to average."""
-        if not any(p.requires_grad for p in model.parameters()):
-            return model
-        if self._wrapper is not None:
-            return self._wrapper(model)
-        devices = [self.device.index] if self.device.type == "cuda" else None
-        return MMDistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+    def convert_model(self, model: nn.Module) -> nn.Module:
+        """Return the model with the batch norms that ``sync_bn`` asks for."""
+        return self._replicated.convert(model)
+
+    def model_state_dict(self, model: nn.Module) -> dict[str, Any]:
+        """Return the state of the user's module, the same whatever wraps it or its parts."""
+        return get_state_dict(unwrap(model))

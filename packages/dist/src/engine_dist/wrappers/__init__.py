@@ -1,16 +1,42 @@
 """Model wrappers: the same steps, on one replica or many."""
 
+from engine_dist.wrappers.batches import BatchError, explain, parameters_of
+from engine_dist.wrappers.communication import Communication, communication_of
 from engine_dist.wrappers.ddp import MMDistributedDataParallel, detect_anomalous_params
-from engine_dist.wrappers.steps import forward_batch, parse_losses, predict_step, train_step
+from engine_dist.wrappers.deepspeed import MMDeepSpeedEngineWrapper
+from engine_dist.wrappers.separate_ddp import MMSeparateDistributedDataParallel
+from engine_dist.wrappers.steps import (
+    LossError,
+    forward_batch,
+    parse_losses,
+    predict_step,
+    train_step,
+)
+from engine_dist.wrappers.sync_batch_norm import (
+    SyncBatchNorm,
+    convert_sync_batchnorm,
+    revert_sync_batchnorm,
+)
 from engine_dist.wrappers.unwrapping import is_model_wrapper, unwrap
 
 __all__ = [
+    "BatchError",
+    "Communication",
+    "LossError",
+    "MMDeepSpeedEngineWrapper",
     "MMDistributedDataParallel",
+    "MMSeparateDistributedDataParallel",
+    "SyncBatchNorm",
+    "communication_of",
+    "convert_sync_batchnorm",
     "detect_anomalous_params",
+    "explain",
     "forward_batch",
     "is_model_wrapper",
+    "parameters_of",
     "parse_losses",
     "predict_step",
+    "revert_sync_batchnorm",
     "train_step",
     "unwrap",
 ]

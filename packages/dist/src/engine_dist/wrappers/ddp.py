@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from engine_dist.protocols import OptimizerUpdater
 from engine_dist.wrappers import steps
+from engine_dist.wrappers.communication import communication_of
+from engine_dist.wrappers.sync_batch_norm import SyncBatchNorm
 from engine_registry import MODEL_WRAPPERS
 
 __all__ = ["MMDistributedDataParallel", "detect_anomalous_params"]
@@ -30,18 +34,48 @@ class MMDistributedDataParallel(DistributedDataParallel):
     detect_anomalous_params : bool
         Log, after every step, the parameters that took no part in the loss. It costs a walk over
         the autograd graph: for finding a fault, not for training.
+    communication_hook : str, dict or callable, optional
+        How gradients are sent; see `communication_of`.
     **kwargs
-        Passed on to ``DistributedDataParallel``.
+        Passed on to ``DistributedDataParallel``, as ``find_unused_parameters``, ``static_graph``
+        and ``gradient_as_bucket_view``. ``device_ids`` are by default the module's CUDA device.
+
+    Notes
+    -----
+    With ``static_graph`` the first iteration exchanges its gradients even where they are to be
+    accumulated: torch learns the graph in it. What is averaged already stays so, and the step
+    comes out the same.
     """
 
     def __init__(
-        self, module: nn.Module, detect_anomalous_params: bool = False, **kwargs: Any
+        self,
+        module: nn.Module,
+        detect_anomalous_params: bool = False,
+        *,
+        communication_hook: Any = None,
+        **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("device_ids", _cuda_device(module))
         with warnings.catch_warnings():
             # torch 2.13 names a successor that it does not have in full yet
             warnings.filterwarnings("ignore", "`broadcast_buffers` is dep", FutureWarning)
             super().__init__(module=module, **kwargs)
         self.detect_anomalous_params = detect_anomalous_params
+        self._learning = bool(kwargs.get("static_graph", False))
+        if self._learning:
+            self._learnt = self.register_forward_hook(_note_synchronised)
+        if communication_hook is not None:
+            communication_of(communication_hook).register(self)
+
+    def _passing_sync_batchnorm_handle(self, module: nn.Module) -> None:
+        """Refuse, as torch does, its synchronised batch norm on a CPU; ours is for both."""
+        layers = [m for m in module.modules() if isinstance(m, nn.SyncBatchNorm)]
+        if not all(isinstance(layer, SyncBatchNorm) for layer in layers):
+            super()._passing_sync_batchnorm_handle(module)  # type: ignore[no-untyped-call]  # torch's
+
+    def no_sync(self) -> Any:  # a context
+        """Keep gradients to this process, for accumulation."""
+        return nullcontext() if self._learning else super().no_sync()
 
     def train_step(self, data: Any, optim_wrapper: OptimizerUpdater) -> Mapping[str, Tensor]:
         """Run one training step with gradients averaged over the processes."""
@@ -59,6 +93,19 @@ class MMDistributedDataParallel(DistributedDataParallel):
     def test_step(self, data: Any) -> Any:
         """Return the predictions for one batch."""
         return _own_step(self.module, "test_step", data)
+
+
+def _note_synchronised(wrapper: MMDistributedDataParallel, args: Any, output: Any) -> None:
+    """End the learning of a static graph with the first forward pass that is to be learnt from."""
+    if torch.is_grad_enabled():
+        wrapper._learning = False
+        wrapper._learnt.remove()
+
+
+def _cuda_device(module: nn.Module) -> list[int] | None:
+    devices = {p.device for p in module.parameters()}
+    only = devices.pop() if len(devices) == 1 else None
+    return None if only is None or only.type != "cuda" or only.index is None else [only.index]
 
 
 def _own_step(module: nn.Module, name: str, data: Any) -> Any:

@@ -17,9 +17,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine_dist.late import is_dtensor
 from engine_dist.protocols import OptimizerUpdater
+from engine_dist.wrappers.batches import BatchError, explain
+from engine_dist.wrappers.unwrapping import unwrap
 
-__all__ = ["forward_batch", "parse_losses", "predict_step", "preprocess", "train_step"]
+__all__ = [
+    "LossError",
+    "forward_batch",
+    "parse_losses",
+    "predict_step",
+    "preprocess",
+    "train_step",
+]
+
+
+class LossError(TypeError, ValueError):
+    """What a model returned of its losses is none: neither of the kind nor of the names it has."""
+
 
 Losses = Mapping[str, Tensor | Sequence[Tensor]]
 
@@ -35,14 +50,18 @@ def forward_batch(model: nn.Module, data: Any, mode: str) -> Any:
 
     Raises
     ------
-    TypeError
-        If the batch is neither.
+    BatchError
+        If the batch is neither, or is not what ``forward`` takes.
     """
-    if isinstance(data, Mapping):
-        return model(**data, mode=mode)
-    if isinstance(data, (list, tuple)):
-        return model(*data, mode=mode)
-    raise TypeError(
+    try:
+        if isinstance(data, Mapping):
+            return model(**data, mode=mode)
+        if isinstance(data, (list, tuple)):
+            return model(*data, mode=mode)
+    except (TypeError, AttributeError) as error:
+        explain(error, unwrap(model), data)
+        raise
+    raise BatchError(
         f"a batch must be a dict, list or tuple that forward() can be called with, got "
         f"{type(data).__name__}; let the collate function or the data preprocessor return one"
     )
@@ -65,20 +84,23 @@ def parse_losses(losses: Losses) -> tuple[Tensor, dict[str, Tensor]]:
 
     Raises
     ------
-    TypeError
-        If a value is neither a tensor nor a sequence of tensors, or ``losses`` is no mapping.
-    ValueError
-        If no name contains ``loss``.
+    LossError
+        If a value is neither a tensor nor a sequence of tensors, ``losses`` is no mapping, or no
+        name contains ``loss``.
     """
+    if isinstance(losses, dict) and len(losses) == 1:  # the most usual by far, and the shortest
+        only = losses.get("loss")
+        if isinstance(only, Tensor) and only.ndim == 0:
+            return only, {"loss": only}
     if not isinstance(losses, Mapping):
-        raise TypeError(
+        raise LossError(
             f"forward(mode='loss') must return a dict of losses by name, got "
             f"{type(losses).__name__}; return {{'loss': value}}"
         )
     parts = {name: _scalar(name, value) for name, value in losses.items()}
     summed = [value for name, value in parts.items() if "loss" in name]
     if not summed:
-        raise ValueError(
+        raise LossError(
             f"no entry of the losses has 'loss' in its name (got {', '.join(parts) or 'none'}); "
             "name what is to be minimised so"
         )
@@ -88,14 +110,22 @@ def parse_losses(losses: Losses) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def _scalar(name: str, value: Tensor | Sequence[Tensor]) -> Tensor:
+    if not isinstance(name, str):  # whatever a user's model returns
+        raise LossError(f"losses have names, got {name!r} as one; return {{'loss': value}}")
     if isinstance(value, Tensor):
-        return value if value.ndim == 0 else value.mean()
+        return value if value.ndim == 0 else _mean(value)
     if isinstance(value, (list, tuple)) and value and all(isinstance(v, Tensor) for v in value):
-        means = [v.mean() for v in value]
+        means = [_mean(v) for v in value]
         return torch.stack(means).sum()
-    raise TypeError(
+    raise LossError(
         f"loss {name!r} must be a tensor or a non-empty list of tensors, got {type(value).__name__}"
     )
+
+
+def _mean(value: Tensor) -> Tensor:
+    """Return the mean, of counts too, and of a tensor that is split over the processes."""
+    mean = value.mean() if value.is_floating_point() else value.float().mean()
+    return mean.full_tensor() if is_dtensor(mean) else mean
 
 
 def train_step(

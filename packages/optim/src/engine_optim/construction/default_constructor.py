@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from copy import copy
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -21,7 +21,6 @@ __all__ = ["DefaultOptimWrapperConstructor"]
 logger = logging.getLogger("engine.optim")
 
 Groups = list[dict[str, Any]]
-_T = TypeVar("_T")
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.GroupNorm,
           nn.LayerNorm)  # fmt: skip
 
@@ -149,16 +148,23 @@ class DefaultOptimWrapperConstructor:
         """
         seen = self._seen(params)
         skip_frozen = self.paramwise_cfg.get("skip_frozen", True)
+        in_deformable = is_dcn_module or False
         # not named_parameters and named_children, which take most of the time
-        for name, param in _unique(module._parameters):
+        for name, param in module._parameters.items():
+            if param is None or (skip_frozen and not param.requires_grad):
+                continue
             full = f"{prefix}.{name}" if prefix else name
             if id(param) in seen:
-                self._require_bypass(full)
-            elif param.requires_grad:
-                settings = self._settings(full, param, module, is_dcn_module or False)
-                params.append({"params": [param], **settings})
-            elif not skip_frozen:
-                params.append({"params": [param]})
+                if _first_name(param, module) == name:
+                    self._require_bypass(full)
+                continue
+            settings = (
+                self._settings(full, param, module, in_deformable) if param.requires_grad else {}
+            )
+            settings["params"] = [param]
+            params.append(settings)
+            seen.add(id(param))
+        self._met = params, len(params), seen
         if module._modules:
             deformable = _is_deformable(module)
             for name, child in _unique(module._modules):
@@ -190,12 +196,12 @@ class DefaultOptimWrapperConstructor:
     def _settings(
         self, name: str, param: nn.Parameter, module: nn.Module, in_deformable: bool
     ) -> dict[str, Any]:
-        custom = self._custom_keys
+        cfg = self.paramwise_cfg
+        custom = cfg.get("custom_keys") or {}
         # the longest key wins, of equally long ones the first in the alphabet
         for key in sorted(sorted(custom), key=len, reverse=True) if custom else ():
             if key in name:
                 return self._scaled(**custom[key])
-        cfg = self.paramwise_cfg
         bias = name.rpartition(".")[2] == "bias"
         norm = isinstance(module, _NORMS)
         lr = cfg.get("lr_mult", 1.0)
@@ -217,23 +223,26 @@ class DefaultOptimWrapperConstructor:
         return self._scaled(lr, cfg.get("decay_mult", 1.0) * decay)
 
     def _scaled(
-        self, lr_mult: float = 1.0, decay_mult: float = 1.0, **others: Any
+        self, lr_mult: float = 1.0, decay_mult: float = 1.0, **settings: Any
     ) -> dict[str, Any]:
-        settings: dict[str, Any] = {}
         if self.base_lr is not None and lr_mult != 1.0:
-            settings["lr"] = self.base_lr * lr_mult
+            settings.setdefault("lr", self.base_lr * lr_mult)
         if self.base_wd is not None and decay_mult != 1.0:
-            settings["weight_decay"] = self.base_wd * decay_mult
-        return {**settings, **others}
+            settings.setdefault("weight_decay", self.base_wd * decay_mult)
+        return settings
 
 
-def _unique(members: Mapping[str, _T | None]) -> Iterator[tuple[str, _T]]:
-    """Yield what a module holds, once where it holds one thing under two names."""
+def _unique(modules: Mapping[str, nn.Module | None]) -> Iterator[tuple[str, nn.Module]]:
+    """Yield a module's children, once where one stands under two names."""
     seen: set[int] = set()
-    for name, member in members.items():
-        if member is not None and id(member) not in seen:
-            seen.add(id(member))
-            yield name, member
+    for name, module in modules.items():
+        if module is not None and id(module) not in seen:
+            seen.add(id(module))
+            yield name, module
+
+
+def _first_name(param: nn.Parameter, module: nn.Module) -> str:
+    return next(name for name, held in module._parameters.items() if held is param)
 
 
 def _is_deformable(module: nn.Module) -> bool:

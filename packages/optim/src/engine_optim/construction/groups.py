@@ -24,16 +24,16 @@ def merge_groups(groups: Groups) -> Groups:
     """
     merged: dict[Any, dict[str, Any]] = {}
     for group in groups:
-        settings = {name: value for name, value in group.items() if name != "params"}
-        key: Any = tuple(sorted(settings.items(), key=itemgetter(0)))
+        settings = group.copy()
+        params = settings.pop("params")
         try:
-            hash(key)
+            key: Any = frozenset(settings.items())
         except TypeError:  # a list, say
-            key = repr(key)
+            key = repr(sorted(settings.items(), key=itemgetter(0)))
         if key in merged:
-            merged[key]["params"].extend(group["params"])
+            merged[key]["params"].extend(params)
         else:
-            merged[key] = {"params": list(group["params"]), **settings}
+            merged[key] = {"params": list(params), **settings}
     return list(merged.values())
 
 

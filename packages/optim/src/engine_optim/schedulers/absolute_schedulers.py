@@ -118,7 +118,7 @@ class OneCycleParamScheduler(_ParamScheduler):
     """
 
     epoch_fields = ("total_steps",)
-    _unsaved = frozenset({"optimizer", "_levels", "_ends"})
+    _unsaved = frozenset({"optimizer", "_levels"})
 
     def __init__(
         self,
@@ -146,8 +146,9 @@ class OneCycleParamScheduler(_ParamScheduler):
         self.final_div_factor = final_div_factor
         self.total_steps = total_steps
         self.anneal_strategy: Literal["cos", "linear"] = anneal_strategy
+        self.pct_start = pct_start
+        self.three_phase = three_phase
         self._ends = _phase_ends(total_steps, pct_start, three_phase)
-        self._levels: list[list[float]] = []
         super().__init__(optimizer, param_name, begin, end, last_step, by_epoch, verbose)
 
     def _initial_values(self, groups: list[dict[str, Any]], last_step: int) -> list[float]:
@@ -159,11 +160,27 @@ class OneCycleParamScheduler(_ParamScheduler):
                 group[f"max_{name}"] = peak
                 group[f"min_{name}"] = group[f"initial_{name}"] / self.final_div_factor
         values = super()._initial_values(groups, last_step)
-        for group in groups:
-            low, high, last = (group[f"{stage}_{name}"] for stage in ("initial", "max", "min"))
-            three = len(self._ends) == 3
-            self._levels.append([low, high, low, last] if three else [low, high, last])
+        self._levels = self._find_levels(groups)
         return values
+
+    def _find_levels(self, groups: list[dict[str, Any]]) -> list[list[float]]:
+        back = ("initial",) if len(self._ends) == 3 else ()
+        stages = ("initial", "max", *back, "min")
+        return [[group[f"{stage}_{self.param_name}"] for stage in stages] for group in groups]
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state; MMEngine's names its curve and phases in its own way.
+
+        The values between which the curve goes are the groups', whose state is loaded before.
+        """
+        state = dict(state_dict)
+        if "_schedule_phases" in state:
+            state["_ends"] = [phase["end_step"] for phase in state["_schedule_phases"]]
+        curve = str(state.get("anneal_func", "")).removeprefix("_annealing_")
+        if curve in ("cos", "linear"):
+            state["anneal_strategy"] = curve
+        super().load_state_dict(state)
+        self._levels = self._find_levels(self.optimizer.param_groups)
 
     def _get_value(self) -> Sequence[float]:
         t = self.last_step

@@ -182,6 +182,12 @@ class _FlooredScheduler(FactorScheduler):
         self._floors = floor_values(self.eta_min, self.eta_min_ratio, values)
         return values
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state; of one of MMEngine's the floors are found anew."""
+        super().load_state_dict(state_dict)
+        if "_floors" not in state_dict:
+            self._floors = floor_values(self.eta_min, self.eta_min_ratio, self.base_values)
+
 
 @PARAM_SCHEDULERS.register_module()
 class CosineAnnealingParamScheduler(_FlooredScheduler):

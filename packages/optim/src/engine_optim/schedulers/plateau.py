@@ -81,8 +81,12 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
         self._global_step = max(self._global_step, 0)
 
     def step(self, metrics: Mapping[str, Any] | None = None) -> None:
-        """Take a measurement into account; without one nothing happens."""
+        """Take a measurement into account; without one, count an epoch that ``begin`` and ``end`` tell.
+
+        The hook calls it after an epoch without, and after a validation with measurements.
+        """
         if metrics is None:
+            self._global_step += 1
             return
         if not isinstance(metrics, Mapping):
             raise TypeError(f"metrics type should be dict, but got type {type(metrics)}")
@@ -92,7 +96,6 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
                 f"the schedule watches {self.monitor!r}, but the measurements are "
                 f"{sorted(metrics)}; set monitor= to one of them"
             )
-        self._global_step += 1
         if inside:
             self.last_step += 1
             self._watch(_number(metrics[self.monitor]))

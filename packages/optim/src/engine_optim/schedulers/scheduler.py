@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from operator import add, itemgetter
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import torch
 
 from engine_optim.errors import ScheduleError
+from engine_optim.schedulers.step_watch import StepWatch
 
 __all__ = ["INF", "FactorScheduler", "ParamGroupHolder", "_ParamScheduler"]
 
@@ -38,35 +38,6 @@ def check_range(begin: int, end: int) -> None:
             f"end should be larger than begin, but got begin={begin}, end={end}: "
             "the schedule would never act"
         )
-
-
-class _StepWatch:
-    """Tells whether an optimizer has made a step, or has seen a loss, since this was made."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self._wrapper = optimizer if hasattr(optimizer, "inner_count") else None
-        self._count = 0 if self._wrapper is None else optimizer.inner_count
-        self._stepped = False
-        self._handle: Any = None
-        inner = getattr(optimizer, "optimizer", optimizer)
-        if isinstance(inner, torch.optim.Optimizer):
-            self._handle = inner.register_step_post_hook(self._note)
-
-    def _note(self, *_: Any) -> None:
-        self._stepped = True
-
-    def __call__(self) -> bool:
-        """Tell it, and watch no longer; of what cannot be watched nothing is said."""
-        if self._handle is None:
-            return True
-        self._handle.remove()
-        # a wrapper's loss may wait for others, and its step overflow
-        return self._stepped or (
-            self._wrapper is not None and self._wrapper.inner_count > self._count
-        )
-
-    def __reduce__(self) -> tuple[type[_StepWatch], tuple[None]]:
-        return _StepWatch, (None,)  # a copy elsewhere sees other steps
 
 
 class _ParamScheduler:
@@ -124,7 +95,7 @@ class _ParamScheduler:
         self._global_step = -1 if last_step == -1 else begin + last_step
         self.verbose = verbose
         self._last_value: list[float] = [_number(group[param_name]) for group in groups]
-        self._stepped = _StepWatch(optimizer)
+        self._stepped = StepWatch(optimizer)
         self._initial_step()
 
     def _initial_step(self) -> None:
@@ -146,6 +117,11 @@ class _ParamScheduler:
                     f"an optimizer: load the optimizer's state first, or pass last_step=-1"
                 )
         return [_number(group[initial]) for group in groups]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the range is behind: the values are set no more."""
+        return self._global_step >= self.end
 
     def step(self) -> None:
         """Go one step on and, within the range, set the values."""
@@ -253,7 +229,7 @@ class FactorScheduler(_ParamScheduler):
     A subclass sets its own attributes, then calls this class, and gives `factor_at`.
     """
 
-    _unsaved: ClassVar[frozenset[str]] = frozenset({"optimizer", "_get", "_direct"})
+    _unsaved: ClassVar[frozenset[str]] = frozenset({"optimizer", "_common", "_direct"})
 
     def __init__(
         self,
@@ -271,7 +247,8 @@ class FactorScheduler(_ParamScheduler):
         # initial - floor, one a group; None: to be found from the groups' values
         self._spans: list[float] | None = None
         self._last_factor = 1.0
-        self._get = itemgetter(param_name)
+        # the span and the floor of all groups, for as long as they are alike; None: to be found
+        self._common: tuple[float, float] | Literal[False] | None = None
         # whether `step` may write the values itself: `_write` knows tensors and logs
         self._direct = False
         super().__init__(optimizer, param_name, begin, end, last_step, by_epoch, verbose)
@@ -291,25 +268,53 @@ class FactorScheduler(_ParamScheduler):
         t = self.last_step = self.last_step + 1
         factor = self.factor_at(t)
         groups = self.optimizer.param_groups
-        spans = self._spans
-        # maps, not comprehensions: a step costs a microsecond, of which each would take a tenth
-        if spans is None or list(map(self._get, groups)) != self._last_value:
+        name = self.param_name
+        if self._common and self._last_factor:  # after a factor of 0 all begins anew
+            last = self._last_value[0]
+            for group in groups:
+                if group[name] != last:
+                    break
+            else:
+                if factor != self._last_factor:
+                    span, floor = self._common
+                    value = floor + float(factor) * span
+                    for group in groups:
+                        group[name] = value
+                    self._last_factor = factor
+                    self._last_value = [value] * len(groups)
+                return
+        self._step_each(groups, factor, t)
+
+    def _step_each(self, groups: list[ParamGroup], factor: float, t: int) -> None:
+        """Set the values of groups that differ, or whose values somebody has changed."""
+        name, spans = self.param_name, self._spans
+        if spans is None or [group[name] for group in groups] != self._last_value:
             spans = self._find_spans(groups, t)
         elif factor == self._last_factor:
             return
         elif self._last_factor == 0.0:
-            spans = self._spans = self._spans_from(self.base_values)
+            spans = self._spans_from(self.base_values)
+        if spans is not self._spans:
+            self._spans, self._common = spans, None
+        if self._common is None:
+            self._common = self._find_common(spans)
         self._last_factor = factor
-        values = list(map(float(factor).__mul__, spans))
+        factor = float(factor)
+        values = [factor * span for span in spans]
         if self._floors is not None:
-            values = list(map(add, self._floors, values))
+            values = [floor + value for floor, value in zip(self._floors, values, strict=False)]
         if not self._direct:
             self._write(values)
             return
-        name = self.param_name
         self._last_value = values
-        for group, value in zip(groups, values):  # noqa: B905 - as above
+        for group, value in zip(groups, values):  # noqa: B905 - hot
             group[name] = value
+
+    def _find_common(self, spans: list[float]) -> tuple[float, float] | Literal[False]:
+        """Return the span and the floor that all groups have; False where they differ."""
+        floors = self._floors or [0.0]
+        alike = self._direct and len({*spans}) == len({*floors}) == 1
+        return (spans[0], floors[0]) if alike else False
 
     def _may_write(self, values: list[Any]) -> bool:
         own = type(self)._write is _ParamScheduler._write
@@ -318,6 +323,7 @@ class FactorScheduler(_ParamScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state; from one of MMEngine's the initial values are found anew."""
         super().load_state_dict(state_dict)
+        self._common = None
         if "_spans" not in state_dict:
             self._spans = None
 
@@ -331,8 +337,7 @@ class FactorScheduler(_ParamScheduler):
         if before == 0.0:  # the values carry no trace of where they came from
             now = self.base_values
             before = 1.0
-        self._spans = [span / before for span in self._spans_from(now)]
-        return self._spans
+        return [span / before for span in self._spans_from(now)]
 
     def _spans_from(self, values: Sequence[float]) -> list[float]:
         if self._floors is None:

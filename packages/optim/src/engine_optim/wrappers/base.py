@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine_optim.wrappers.state import check_groups
+from engine_optim.wrappers.state import check_state
 
 __all__ = ["BaseOptimWrapper", "ScalarSink"]
 
@@ -88,20 +88,35 @@ class BaseOptimWrapper(ABC):
             state["base_param_settings"] = self.base_param_settings
         return state
 
+    def check_state_dict(self, state_dict: Any) -> None:
+        """Raise what `load_state_dict` would of a state that does not fit; change nothing."""
+        check_state(self.optimizer, state_dict)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state.
 
         Raises
         ------
         StateMismatchError
-            If it is of other parameter groups; nothing was changed then.
+            If it is of other parameter groups, or of another optimizer; nothing was changed then.
         """
+        self.check_state_dict(state_dict)
         state = dict(state_dict)
         base = state.pop("base_param_settings", None)
-        check_groups(self.optimizer, state)
         self.optimizer.load_state_dict(state)
         if base is not None and self.base_param_settings is not None:
             self.base_param_settings.update(base)
+
+    def initialize_count_status(  # noqa: B027  # nothing, for most
+        self,
+        model: torch.nn.Module,
+        init_counts: int,
+        max_counts: int,
+        *,
+        epoch_length: int | None = None,
+        epoch_done: int | None = None,
+    ) -> None:
+        """Hear, as training begins, how many iterations are done, of how many, by which epochs."""
 
     def accumulation_state(self) -> dict[str, Any] | None:
         """Return what is gathered for a step that is not made yet; None where there is nothing."""

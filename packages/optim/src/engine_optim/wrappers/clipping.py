@@ -46,6 +46,7 @@ class Clip:
             raise OptimError(
                 f"clip_grad by {self.kind}: {what}; it takes {list(_ALLOWED[self.kind])}"
             )
+        _check_bound(_NEEDED[self.kind], self.kwargs[_NEEDED[self.kind]])
 
     def __call__(
         self, params: list[Tensor], sharded_clip: Callable[..., Tensor] | None = None
@@ -65,6 +66,16 @@ class Clip:
             kept = {k: v for k, v in self.kwargs.items() if k in ("max_norm", "norm_type")}
             return sharded_clip(**kept)
         return clip_by_norm(params, **self.kwargs)
+
+
+def _check_bound(name: str, value: Any) -> None:
+    """Refuse what clips to nothing sensible: a bound below 0 turns the gradients round."""
+    try:
+        good = float(value) >= 0
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise OptimError(f"clip_grad: {name} is a number of 0 or more, got {value!r}")
 
 
 def clip_by_norm(

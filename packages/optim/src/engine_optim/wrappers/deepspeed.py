@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from engine_optim.wrappers.base import BaseOptimWrapper
+from engine_optim.wrappers.windows import Window, window_of
 from engine_registry import OPTIM_WRAPPERS
 
 __all__ = ["DeepSpeedOptimWrapper"]
@@ -16,7 +19,9 @@ __all__ = ["DeepSpeedOptimWrapper"]
 class DeepSpeedOptimWrapper(BaseOptimWrapper):
     """Hand losses to an engine with ``backward`` and ``step``, which does all the rest.
 
-    Accumulation, clipping and loss scaling are the engine's, from its own settings.
+    Accumulation, clipping and loss scaling are the engine's, from its own settings. Where it clips,
+    the norm before is reported as ``grad_norm``. Told how many losses there will be
+    (`initialize_count_status`), the last of them make a step, too, which is their mean.
 
     Parameters
     ----------
@@ -27,6 +32,7 @@ class DeepSpeedOptimWrapper(BaseOptimWrapper):
     def __init__(self, optimizer: Any) -> None:
         super().__init__(optimizer)
         self._model: Any = None
+        self._count: _Count | None = None
 
     @property
     def model(self) -> Any:
@@ -39,8 +45,32 @@ class DeepSpeedOptimWrapper(BaseOptimWrapper):
     def model(self, value: Any) -> None:
         self._model = value
 
+    def optim_context(self, model: Any) -> AbstractContextManager[None]:
+        """Run the forward pass in it; the engine needs none."""
+        return nullcontext()
+
+    def check_state_dict(self, state_dict: Any) -> None:
+        """Do nothing: the optimizer's state is the engine's."""
+
+    def initialize_count_status(
+        self,
+        model: Any,
+        init_counts: int,
+        max_counts: int,
+        *,
+        epoch_length: int | None = None,
+        epoch_done: int | None = None,
+    ) -> None:
+        """Hear how many losses there were and will be, for the last, incomplete accumulation."""
+        size = self.model.gradient_accumulation_steps()
+        self._count = _Count(size, init_counts, max_counts, init_counts) if size > 1 else None
+
     def update_params(self, loss: Tensor) -> None:
         """Hand the loss to the engine: gradients and, when it is due, the step."""
+        if self._count is not None:
+            loss = loss * self._count.factor
+            self.model.set_gradient_accumulation_boundary(self._count.closes)
+            self._count = self._count.next
         self.backward(loss)
         self.step()
 
@@ -57,6 +87,12 @@ class DeepSpeedOptimWrapper(BaseOptimWrapper):
     def step(self, **kwargs: Any) -> None:
         """Let the engine make the step if it is due."""
         self.model.step(**kwargs)
+        tell: Any = getattr(self.model, "get_global_grad_norm", None)
+        if tell is None or not (self.model.was_step_applied() and self.model.gradient_clipping()):
+            return
+        norm = tell()
+        if norm is not None:  # without ZeRO, in 32 bit, the engine does not keep it
+            self.report("grad_norm", norm)
 
     def state_dict(self) -> dict[str, Any]:
         """Return only the base settings: the engine saves the optimizer's state itself."""
@@ -69,3 +105,43 @@ class DeepSpeedOptimWrapper(BaseOptimWrapper):
         base = state_dict.get("base_param_settings")
         if base is not None and self.base_param_settings is not None:
             self.base_param_settings.update(base)
+
+
+@dataclass(frozen=True)
+class _Count:
+    """Which loss of which accumulation comes next; the engine itself knows no last one.
+
+    Attributes
+    ----------
+    size : int
+        Losses of an accumulation.
+    done, in_all : int
+        Losses before, and up to the end.
+    begun : int
+        Losses before those that the engine has seen: it does not save gradients.
+    """
+
+    size: int
+    done: int
+    in_all: int
+    begun: int
+
+    @property
+    def _window(self) -> Window:
+        return window_of(self.done, self.size, self.in_all, None)
+
+    @property
+    def factor(self) -> float:
+        """What a loss is multiplied by, as the engine divides each by the size of a whole one."""
+        window = self._window
+        return self.size / (window.end - max(window.start, self.begun))
+
+    @property
+    def closes(self) -> bool:
+        """Whether the step follows."""
+        return self._window.end == self.done + 1
+
+    @property
+    def next(self) -> _Count:
+        """The one after."""
+        return replace(self, done=self.done + 1)

@@ -1,4 +1,4 @@
-"""What happens when gradients are infinite or not a number."""
+"""What happens when a loss or its gradients are infinite or not a number."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ class NonFiniteGuard:
         """Return the guard that a policy or a dict of arguments asks for."""
         if setting is None:
             return None
+        if not isinstance(setting, str | Mapping):
+            raise OptimError(
+                f"non_finite is 'raise', 'skip', or a dict of 'policy' and 'max_in_row', got {setting!r}"
+            )
         arguments = {"policy": setting} if isinstance(setting, str) else dict(setting)
         unknown = sorted(set(arguments) - {"policy", "max_in_row"})
         if unknown:
@@ -76,6 +80,13 @@ class NonFiniteGuard:
         _disarm(optimizer, params, finite)
         return True
 
+    def passing_on(self, loss: Tensor) -> Tensor:
+        """Return a loss that, where it is infinite or not a number, makes all gradients so.
+
+        They are what is looked at, on all ranks alike; of a finite loss nothing changes.
+        """
+        return loss * (loss.detach() * 0 + 1)
+
     def flush(self) -> None:
         """Wait for the flags that are on their way, and act on them."""
         self._read_arrived(wait=True)
@@ -96,13 +107,13 @@ class NonFiniteGuard:
             return
         if self.policy == "raise":
             raise NonFiniteError(
-                f"the gradients of iteration {iteration} are infinite or not a number; "
+                f"the loss or the gradients of iteration {iteration} are infinite or not a number; "
                 "lower the learning rate or clip, or set non_finite='skip' to leave such steps out"
             )
         self.skipped += 1
         self.in_row += 1
         logger.warning(
-            "Skipped the step of iteration %d: its gradients are infinite or not a number "
+            "Skipped the step of iteration %d: its loss or gradients are infinite or not a number "
             "(%d in a row, %d in all)",
             iteration,
             self.in_row,

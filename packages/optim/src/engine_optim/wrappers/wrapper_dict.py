@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, NoReturn
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from engine_optim.errors import StateMismatchError
 from engine_optim.wrappers.base import BaseOptimWrapper, ScalarSink
 from engine_optim.wrappers.optim_wrapper import OptimWrapper
-from engine_optim.wrappers.state import check_groups
+from engine_optim.wrappers.state import raise_together
 
 __all__ = ["OptimWrapperDict"]
 
@@ -112,7 +113,13 @@ class OptimWrapperDict(OptimWrapper):
             self[name].load_accumulation_state(own)
 
     def initialize_count_status(
-        self, model: torch.nn.Module, cur_iter: int, max_iters: int
+        self,
+        model: torch.nn.Module,
+        cur_iter: int,
+        max_iters: int,
+        *,
+        epoch_length: int | None = None,
+        epoch_done: int | None = None,
     ) -> None:
         """Do nothing: how often each wrapper sees a loss in an iteration is not known."""
 
@@ -141,6 +148,20 @@ class OptimWrapperDict(OptimWrapper):
         """Return every wrapper's state by its name."""
         return {name: wrapper.state_dict() for name, wrapper in self.items()}
 
+    def check_state_dict(self, state_dict: Any) -> None:
+        """Raise what `load_state_dict` would of states that do not fit; change nothing."""
+        names = sorted(map(str, state_dict)) if isinstance(state_dict, Mapping) else None
+        if names != sorted(self.keys()):
+            said = (
+                f"{state_dict!r:.40}, no dict" if names is None else f"of the optimizers {names}"
+            )
+            raise StateMismatchError(
+                f"the saved state is {said}, these are {sorted(self.keys())}; nothing was loaded"
+            )
+        raise_together(
+            [partial(self[name].check_state_dict, state) for name, state in state_dict.items()]
+        )
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over states by name.
 
@@ -149,13 +170,7 @@ class OptimWrapperDict(OptimWrapper):
         StateMismatchError
             If the names, or the groups of one of them, differ; nothing was changed then.
         """
-        if set(state_dict) != set(self.keys()):
-            raise StateMismatchError(
-                f"the saved state is of the optimizers {sorted(state_dict)}, these are "
-                f"{sorted(self.keys())}; nothing was loaded"
-            )
-        for name, state in state_dict.items():
-            check_groups(getattr(self[name], "optimizer", None), state)
+        self.check_state_dict(state_dict)
         for name, state in state_dict.items():
             self[name].load_state_dict(state)
 

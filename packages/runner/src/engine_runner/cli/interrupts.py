@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
-from engine_runner.base_runner import BaseRunner
+from engine_config import Config
+from engine_runner.cli.user_errors import setting_up
+from engine_runner.process.preemption import PREEMPTION
+from engine_runner.runners.base_runner import BaseRunner
 
-__all__ = ["Interrupted", "saying_how_to_go_on"]
+__all__ = ["ENDINGS", "Interrupted", "Told", "stopping_in_order"]
 
-_FROM_THE_SHELL = 128  # what the status of a process that a signal ended begins from
+ENDINGS = """exit status:
+  0    the training is done
+  2    a mistake, which is said
+  75   SIGTERM, SIGUSR1 or Ctrl-C stopped the run in order: behind the iteration that ran, in training as
+       in validation, all was saved; --resume goes on from there as if nothing had been
+  130, 138, 143
+       a second signal (Ctrl-C, SIGUSR1, SIGTERM) ended the run at once, or the deadline for saving had
+       passed (env_cfg.preemption.deadline, 300 s): --resume goes on from the newest whole checkpoint
+"""
 
 
 class Interrupted(BaseException):
@@ -22,48 +32,64 @@ class Interrupted(BaseException):
     Attributes
     ----------
     status : int
-        The exit status, as shells have it.
+        The exit status.
     """
 
-    def __init__(self, message: str, number: int) -> None:
+    def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
-        self.status = _FROM_THE_SHELL + number
+        self.status = status
 
 
-class _Terminated(BaseException):
-    """SIGTERM came."""
+@dataclass
+class Told:
+    """What is known of a run when it is told to stop.
 
+    Attributes
+    ----------
+    runner : BaseRunner, optional
+        Once it trains.
+    """
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
+    runner: BaseRunner | None = None
+
+    def heed(self, cfg: Config) -> None:
+        """Let hold what a configuration says of signals."""
+        environment: Any = cfg.get("env_cfg") or {}
+        with setting_up():
+            PREEMPTION.configure(environment.get("preemption"))
 
 
 @contextmanager
-def saying_how_to_go_on(runner: BaseRunner, command: str) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end what is inside with a word on what was saved.
+def stopping_in_order(again: str) -> Iterator[Told]:
+    """Let Ctrl-C, SIGTERM and SIGUSR1 end what is inside in order, with a word on what was saved.
+
+    Parameters
+    ----------
+    again : str
+        The command that goes on.
 
     Raises
     ------
     Interrupted
     """
-    main = threading.current_thread() is threading.main_thread()  # no other may set handlers
-    before = signal.signal(signal.SIGTERM, _terminate) if main else None
+    told = Told()
     try:
-        yield
-    except (KeyboardInterrupt, _Terminated) as error:
-        by_hand = isinstance(error, KeyboardInterrupt)
-        number = signal.SIGINT if by_hand else signal.SIGTERM
-        raise Interrupted(_message(runner, command, by_hand), number) from error
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+        with PREEMPTION.heeded(by_command=True):
+            yield told
+    except BaseException as error:
+        stop = PREEMPTION.issued  # of which what reads a config makes an error of its own
+        if stop is None:
+            raise
+        message = _message(told.runner, again, stop.name)
+        raise Interrupted(message, int(stop.code or 0)) from error
 
 
-def _message(runner: BaseRunner, command: str, by_hand: bool) -> str:
-    by = "Ctrl-C" if by_hand else "SIGTERM"
+def _message(runner: BaseRunner | None, again: str, by: str) -> str:
+    if runner is None:
+        return f"stopped by {by}, with nothing to save. Begin again by: {again}"
     where = f"stopped by {by} after {runner.iter} of {runner.max_iters} iterations"
     pointer = Path(runner.work_dir) / "last_checkpoint"
     if not pointer.is_file():
         return f"{where}; no checkpoint was saved in {runner.work_dir}, so the run begins anew"
     newest = pointer.read_text(encoding="utf-8").strip()
-    return f"{where}; the newest checkpoint is {newest}. Go on from it by: {command}"
+    return f"{where}; the newest checkpoint is {newest}. Go on from it by: {again}"

@@ -6,14 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from engine_config import ConfigError
 from engine_config.cli.parser import ConfigParser
 from engine_dist.launch import shut_down
-from engine_registry import RegistryError
 from engine_runner import __version__
 from engine_runner.cli import check, import_checkpoint, test, train
 from engine_runner.cli.interrupts import Interrupted
-from engine_runner.cli.mistakes import UserMistake, text_of
+from engine_runner.cli.user_errors import SAID, text_of
 
 __all__ = ["main"]
 
@@ -44,19 +42,19 @@ def _parser() -> ConfigParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return the exit status: 0, 2 for a mistake, or a signal's as shells have it."""
+    """Run one verb; return the exit status: 0, 2 for a mistake, 75 for a run that a signal stopped in order."""
     # as `python -m` does: modules beside the user's own scripts can be named in configs
     if "" not in sys.path:
         sys.path.insert(0, "")
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (ConfigError, RegistryError, UserMistake) as error:
+    except SAID as error:
         if options.debug:
             raise
         print(f"engine: error: {text_of(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # before the training, which says more
+    except KeyboardInterrupt:  # of a verb that has nothing to save
         print("engine: stopped by Ctrl-C", file=sys.stderr)
         return 130
     except Interrupted as error:

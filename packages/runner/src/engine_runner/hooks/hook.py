@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Generic
 
+from engine_runner.hooks.every import Cadence, acting, cadence_of, due
 from engine_runner.hooks.priority import Priority
-from engine_runner.hooks.protocol import RunnerLike
-from engine_runner.hooks.trigger import due
+from engine_runner.protocols import RunnerT
 
 __all__ = ["POINTS", "Hook", "overrides"]
 
@@ -40,93 +40,101 @@ POINTS: dict[str, str | None] = {
 }
 
 
-class Hook:
+def _as(fallback: str) -> Callable[[Any, Any], Cadence | None]:
+    """Return the cadence of a method that does nothing but call another."""
+    return lambda hook, runner: cadence_of(getattr(hook, fallback), runner)
+
+
+class Hook(Generic[RunnerT]):
     """Base of hooks; override the points to act at. Points left alone cost nothing.
 
     Iterations and epochs are counted from 0 while they run: ``runner.iter`` inside of
     ``after_train_iter`` is the number of iterations completed before this one.
+
+    For a type checker, each method may annotate its runner as the class that it is written for,
+    such as `Runner`; ``Hook[Runner]`` as the base says it once, and for the methods of the base.
     """
 
     priority: int | str | Priority = "NORMAL"
     stages: Sequence[str] = tuple(POINTS)
 
-    def before_run(self, runner: RunnerLike) -> None:
+    def before_run(self, runner: RunnerT) -> None:
         """Act before anything runs."""
 
-    def after_run(self, runner: RunnerLike) -> None:
+    def after_run(self, runner: RunnerT) -> None:
         """Act when all is done."""
 
-    def before_train(self, runner: RunnerLike) -> None:
+    def before_train(self, runner: RunnerT) -> None:
         """Act before the first epoch."""
 
-    def after_train(self, runner: RunnerLike) -> None:
+    def after_train(self, runner: RunnerT) -> None:
         """Act after the last epoch."""
 
-    def before_val(self, runner: RunnerLike) -> None:
+    def before_val(self, runner: RunnerT) -> None:
         """Act before validation."""
 
-    def after_val(self, runner: RunnerLike) -> None:
+    def after_val(self, runner: RunnerT) -> None:
         """Act after validation."""
 
-    def before_test(self, runner: RunnerLike) -> None:
+    def before_test(self, runner: RunnerT) -> None:
         """Act before the test."""
 
-    def after_test(self, runner: RunnerLike) -> None:
+    def after_test(self, runner: RunnerT) -> None:
         """Act after the test."""
 
-    def before_save_checkpoint(self, runner: RunnerLike, checkpoint: dict[str, Any]) -> None:
+    def before_save_checkpoint(self, runner: RunnerT, checkpoint: dict[str, Any]) -> None:
         """Change what is about to be saved."""
 
-    def after_load_checkpoint(self, runner: RunnerLike, checkpoint: dict[str, Any]) -> None:
+    def after_load_checkpoint(self, runner: RunnerT, checkpoint: dict[str, Any]) -> None:
         """See what was loaded, before it is used."""
 
-    def before_train_epoch(self, runner: RunnerLike) -> None:
+    def before_train_epoch(self, runner: RunnerT) -> None:
         """Act before a training epoch."""
         self._before_epoch(runner, mode="train")
 
-    def before_val_epoch(self, runner: RunnerLike) -> None:
+    def before_val_epoch(self, runner: RunnerT) -> None:
         """Act before the pass over the validation set."""
         self._before_epoch(runner, mode="val")
 
-    def before_test_epoch(self, runner: RunnerLike) -> None:
+    def before_test_epoch(self, runner: RunnerT) -> None:
         """Act before the pass over the test set."""
         self._before_epoch(runner, mode="test")
 
-    def after_train_epoch(self, runner: RunnerLike) -> None:
+    def after_train_epoch(self, runner: RunnerT) -> None:
         """Act after a training epoch."""
         self._after_epoch(runner, mode="train")
 
-    def after_val_epoch(self, runner: RunnerLike, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: RunnerT, metrics: dict[str, float] | None = None) -> None:
         """Act after the pass over the validation set, with what was measured."""
         self._after_epoch(runner, mode="val")
 
-    def after_test_epoch(
-        self, runner: RunnerLike, metrics: dict[str, float] | None = None
-    ) -> None:
+    def after_test_epoch(self, runner: RunnerT, metrics: dict[str, float] | None = None) -> None:
         """Act after the pass over the test set, with what was measured."""
         self._after_epoch(runner, mode="test")
 
+    @acting(_as("_before_iter"))
     def before_train_iter(
-        self, runner: RunnerLike, batch_idx: int, data_batch: DataBatch = None
+        self, runner: RunnerT, batch_idx: int, data_batch: DataBatch = None
     ) -> None:
         """Act before a training iteration."""
         self._before_iter(runner, batch_idx=batch_idx, data_batch=data_batch, mode="train")
 
     def before_val_iter(
-        self, runner: RunnerLike, batch_idx: int, data_batch: DataBatch = None
+        self, runner: RunnerT, batch_idx: int, data_batch: DataBatch = None
     ) -> None:
         """Act before a validation batch."""
         self._before_iter(runner, batch_idx=batch_idx, data_batch=data_batch, mode="val")
 
     def before_test_iter(
-        self, runner: RunnerLike, batch_idx: int, data_batch: DataBatch = None
+        self, runner: RunnerT, batch_idx: int, data_batch: DataBatch = None
     ) -> None:
         """Act before a test batch."""
         self._before_iter(runner, batch_idx=batch_idx, data_batch=data_batch, mode="test")
 
+    @acting(_as("_after_iter"))
     def after_train_iter(
         self,
-        runner: RunnerLike,
+        runner: RunnerT,
         batch_idx: int,
         data_batch: DataBatch = None,
         outputs: Any = None,
@@ -136,7 +144,7 @@ class Hook:
 
     def after_val_iter(
         self,
-        runner: RunnerLike,
+        runner: RunnerT,
         batch_idx: int,
         data_batch: DataBatch = None,
         outputs: Any = None,
@@ -146,7 +154,7 @@ class Hook:
 
     def after_test_iter(
         self,
-        runner: RunnerLike,
+        runner: RunnerT,
         batch_idx: int,
         data_batch: DataBatch = None,
         outputs: Any = None,
@@ -154,15 +162,15 @@ class Hook:
         """Act after a test batch, with the predictions."""
         self._after_iter(runner, batch_idx, data_batch, outputs, mode="test")
 
-    def _before_epoch(self, runner: RunnerLike, mode: str = "train") -> None:
+    def _before_epoch(self, runner: RunnerT, mode: str = "train") -> None:
         """Act before an epoch of any kind."""
 
-    def _after_epoch(self, runner: RunnerLike, mode: str = "train") -> None:
+    def _after_epoch(self, runner: RunnerT, mode: str = "train") -> None:
         """Act after an epoch of any kind."""
 
     def _before_iter(
         self,
-        runner: RunnerLike,
+        runner: RunnerT,
         batch_idx: int,
         data_batch: DataBatch = None,
         mode: str = "train",
@@ -171,7 +179,7 @@ class Hook:
 
     def _after_iter(
         self,
-        runner: RunnerLike,
+        runner: RunnerT,
         batch_idx: int,
         data_batch: DataBatch = None,
         outputs: Any = None,
@@ -179,7 +187,7 @@ class Hook:
     ) -> None:
         """Act after an iteration of any kind."""
 
-    def every_n_epochs(self, runner: RunnerLike, n: int, start: int = 0) -> bool:
+    def every_n_epochs(self, runner: RunnerT, n: int, start: int = 0) -> bool:
         """Tell whether the epoch that runs is an ``n``-th one, counted from ``start``."""
         return due(runner.epoch + 1, n, start)
 
@@ -187,7 +195,7 @@ class Hook:
         """Tell whether the iteration is an ``n``-th one of its epoch."""
         return due(batch_idx + 1, n)
 
-    def every_n_train_iters(self, runner: RunnerLike, n: int, start: int = 0) -> bool:
+    def every_n_train_iters(self, runner: RunnerT, n: int, start: int = 0) -> bool:
         """Tell whether the training iteration that runs is an ``n``-th one."""
         return due(runner.iter + 1, n, start)
 
@@ -195,11 +203,11 @@ class Hook:
         """Tell whether the batch is the last of its loader."""
         return batch_idx + 1 == len(dataloader)
 
-    def is_last_train_epoch(self, runner: RunnerLike) -> bool:
+    def is_last_train_epoch(self, runner: RunnerT) -> bool:
         """Tell whether the epoch that runs is the last."""
         return runner.epoch + 1 == runner.max_epochs
 
-    def is_last_train_iter(self, runner: RunnerLike) -> bool:
+    def is_last_train_iter(self, runner: RunnerT) -> bool:
         """Tell whether the training iteration that runs is the last."""
         return runner.iter + 1 == runner.max_iters
 

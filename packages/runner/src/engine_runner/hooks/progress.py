@@ -6,15 +6,16 @@ import atexit
 from typing import Any
 
 from engine_registry import HOOKS
+from engine_runner.hooks.every import Every, acting
 from engine_runner.hooks.hook import Hook
-from engine_runner.hooks.protocol import RunnerLike
 from engine_runner.logging import ProgressBar
+from engine_runner.protocols import RunnerT
 
 __all__ = ["ProgressHook"]
 
 
 @HOOKS.register_module()
-class ProgressHook(Hook):
+class ProgressHook(Hook[RunnerT]):
     """Show a bar below the log while training; on a terminal, and there of the main process alone.
 
     Parameters
@@ -29,29 +30,31 @@ class ProgressHook(Hook):
         if interval < 1:
             raise ValueError(f"interval must be at least 1, got {interval}")
         self.interval = interval
+        self._bar: ProgressBar | None = None
 
-    def before_train(self, runner: RunnerLike) -> None:
+    def before_train(self, runner: RunnerT) -> None:
         """Draw the bar."""
-        self._bar = ProgressBar("training", total=runner.max_iters)
-        self._bar.__enter__()
+        bar = self._bar = ProgressBar("training", total=runner.max_iters)
+        bar.__enter__()
         # a run that fails must not leave a terminal without its cursor
-        atexit.register(self._bar.close)
+        atexit.register(bar.close)
 
+    @acting(lambda hook, runner: Every(hook.interval) if hook._bar and hook._bar.shown else None)
     def after_train_iter(
-        self, runner: RunnerLike, batch_idx: int, data_batch: Any = None, outputs: Any = None
+        self, runner: RunnerT, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Move the bar where an update is due."""
-        if (runner.iter + 1) % self.interval == 0:
+        if self._bar is not None and self.every_n_train_iters(runner, self.interval):
             self._bar.update(runner.iter + 1)
 
-    def after_val_epoch(self, runner: RunnerLike, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: RunnerT, metrics: dict[str, float] | None = None) -> None:
         """Show the newest metrics beside the bar."""
-        bar = getattr(self, "_bar", None)
-        if bar is not None:
+        if self._bar is not None:
             shown = [f"{k}: {v:.4f}" for k, v in (metrics or {}).items() if isinstance(v, float)]
-            bar.update(runner.iter, fields="  ".join(shown))
+            self._bar.update(runner.iter, fields="  ".join(shown))
 
-    def after_train(self, runner: RunnerLike) -> None:
+    def after_train(self, runner: RunnerT) -> None:
         """Remove the bar."""
-        self._bar.close()
-        atexit.unregister(self._bar.close)
+        if self._bar is not None:
+            self._bar.close()
+            atexit.unregister(self._bar.close)

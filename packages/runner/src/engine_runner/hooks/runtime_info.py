@@ -9,24 +9,24 @@ from torch import Tensor
 
 from engine_registry import HOOKS
 from engine_runner.hooks.hook import Hook
-from engine_runner.hooks.protocol import RunnerLike
+from engine_runner.protocols import RunnerLike, RunnerT
 
 __all__ = ["RuntimeInfoHook"]
 
 
 @cache
-def tag(name: str) -> str:
-    """Return a training scalar's name in the hub; the iterations after the first look it up."""
-    return f"train/{name}"
+def tagged(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return training scalars' names in the hub; the iterations after the first look them up."""
+    return tuple(f"train/{name}" for name in names)
 
 
 @HOOKS.register_module()
-class RuntimeInfoHook(Hook):
+class RuntimeInfoHook(Hook[RunnerT]):
     """Write counters, learning rates, losses and metrics into the message hub."""
 
     priority = "VERY_HIGH"
 
-    def before_run(self, runner: RunnerLike) -> None:
+    def before_run(self, runner: RunnerT) -> None:
         """Record the config, the seed and the experiment's name."""
         runner.message_hub.update_info_dict(
             {
@@ -36,12 +36,12 @@ class RuntimeInfoHook(Hook):
             }
         )
 
-    def before_train(self, runner: RunnerLike) -> None:
+    def before_train(self, runner: RunnerT) -> None:
         """Record where training starts and ends."""
         hub = runner.message_hub
         hub.update_info("loop_stage", "train")
-        hub.update_info("epoch", runner.epoch)
-        hub.update_info("iter", runner.iter)
+        for name in ("epoch", "iter"):  # a resumed run makes up a validation as if it had gone on
+            hub.update_info(name, hub.get_info(name, getattr(runner, name)))
         hub.update_info("max_epochs", runner.max_epochs)
         hub.update_info("max_iters", runner.max_iters)
         dataset = getattr(runner.train_dataloader, "dataset", None)
@@ -49,58 +49,52 @@ class RuntimeInfoHook(Hook):
         if metainfo is not None:
             hub.update_info("dataset_meta", dict(metainfo))
 
-    def after_train(self, runner: RunnerLike) -> None:
+    def after_train(self, runner: RunnerT) -> None:
         """Leave the stage."""
         runner.message_hub.pop_info("loop_stage")
 
-    def before_train_epoch(self, runner: RunnerLike) -> None:
+    def before_train_epoch(self, runner: RunnerT) -> None:
         """Record the epoch."""
         runner.message_hub.update_info("epoch", runner.epoch)
 
-    def before_train_iter(
-        self, runner: RunnerLike, batch_idx: int, data_batch: Any = None
-    ) -> None:
+    def before_train_iter(self, runner: RunnerT, batch_idx: int, data_batch: Any = None) -> None:
         """Record the iteration and the learning rate of every group's first parameter group."""
         hub = runner.message_hub
         hub.update_info("iter", runner.iter)
-        for name, values in runner.optim_wrapper.get_lr().items():
-            hub.update_scalar(tag(name), values[0])
+        rates = runner.optim_wrapper.get_lr()
+        hub.update_row(tagged(tuple(rates)), [values[0] for values in rates.values()])
 
     def after_train_iter(
-        self, runner: RunnerLike, batch_idx: int, data_batch: Any = None, outputs: Any = None
+        self, runner: RunnerT, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Record what the step returned; tensors stay on their device until they are read."""
-        if outputs is not None:
-            update = runner.message_hub.update_scalar
-            for name, value in outputs.items():
-                update(tag(name), value)
+        if outputs:
+            runner.message_hub.update_row(tagged(tuple(outputs)), tuple(outputs.values()))
 
-    def before_val(self, runner: RunnerLike) -> None:
+    def before_val(self, runner: RunnerT) -> None:
         """Enter the stage."""
         self._outer = runner.message_hub.get_info("loop_stage", None)
         runner.message_hub.update_info("loop_stage", "val")
 
-    def after_val(self, runner: RunnerLike) -> None:
+    def after_val(self, runner: RunnerT) -> None:
         """Return to the stage before."""
         runner.message_hub.pop_info("loop_stage")
         if self._outer is not None:
             runner.message_hub.update_info("loop_stage", self._outer)
 
-    def before_test(self, runner: RunnerLike) -> None:
+    def before_test(self, runner: RunnerT) -> None:
         """Enter the stage."""
         runner.message_hub.update_info("loop_stage", "test")
 
-    def after_test(self, runner: RunnerLike) -> None:
+    def after_test(self, runner: RunnerT) -> None:
         """Leave the stage."""
         runner.message_hub.pop_info("loop_stage")
 
-    def after_val_epoch(self, runner: RunnerLike, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: RunnerT, metrics: dict[str, float] | None = None) -> None:
         """Record the metrics."""
         _record(runner, "val", metrics)
 
-    def after_test_epoch(
-        self, runner: RunnerLike, metrics: dict[str, float] | None = None
-    ) -> None:
+    def after_test_epoch(self, runner: RunnerT, metrics: dict[str, float] | None = None) -> None:
         """Record the metrics."""
         _record(runner, "test", metrics)
 

@@ -7,12 +7,13 @@ import logging
 import logging.handlers
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.text import Text
+from .console import coloured, terminal
+from .outages import Telling, let_go_of_stdout
 
-from .console import terminal
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
@@ -26,14 +27,25 @@ class LineFormatter(logging.Formatter):
         self._error = logging.Formatter(
             head + "%(pathname)s - %(funcName)s - %(lineno)d - %(message)s", datefmt
         )
+        self._second = -1
+        self._time = ""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record, with the traceback if it has one."""
-        return self._error.format(record) if record.levelno >= 40 else super().format(record)
+        if record.levelno >= 40:
+            return self._error.format(record)
+        if record.exc_info or record.stack_info:
+            return super().format(record)
+        second = int(record.created)
+        if second != self._second:  # lines of one second share what says so
+            self._second, self._time = second, self.formatTime(record, self.datefmt)
+        return f"{self._time} - {record.name} - {record.levelname} - {record.getMessage()}"
 
 
-class TerminalHandler(logging.Handler):
+class TerminalHandler(Telling):
     """Prints on the console that the progress bar uses, with the level's name in colour."""
+
+    target = "the terminal"
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -42,20 +54,25 @@ class TerminalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
         try:
-            line = Text(self.format(record))
-            line.highlight_words([record.levelname], _STYLES.get(record.levelname, "green"))
+            name = record.levelname
+            line = coloured(self.format(record), name, _STYLES.get(name, "green"))
             self._console.print(line)
         except Exception:
             self.handleError(record)
 
 
-class OutputHandler(logging.Handler):
+class OutputHandler(Telling):
     """Writes to what is standard output at each line; notebooks and tests replace it."""
+
+    target = "standard output"
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         try:
             print(self.format(record), flush=True)
+        except OSError:
+            self.handleError(record)
+            let_go_of_stdout()
         except Exception:
             self.handleError(record)
 
@@ -84,7 +101,8 @@ def file_handler(path: str, mode: str, cfg: Mapping[str, Any] | None = None) -> 
         if key in parameters:
             options.setdefault(key, value)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    handler: logging.Handler = kind(path, **options)
+    # of the kind asked for, and such that a full disk ends no run
+    handler: Telling = type(kind.__name__, (Telling, kind), {"target": path})(path, **options)
     handler.setFormatter(LineFormatter("%Y/%m/%d %H:%M:%S"))
     return handler
 

@@ -18,6 +18,8 @@ from .message_hub import MessageHub
 Mode = Literal["train", "val", "test"]
 
 _TIMES = ("time", "data_time")
+_OF_ALL = ("mean", "max", "min", "current")  # statistics that go back further than what is kept
+_ALL = 1_000_000  # what a history holds at most
 
 
 class LoggedRunner(Protocol):
@@ -100,6 +102,7 @@ class LogProcessor:
         self.num_digits = num_digits
         self.log_with_hierarchy = log_with_hierarchy
         self.mean_pattern = re.compile(mean_pattern)
+        self._means: dict[str, bool] = {}
         _check(self.custom_cfg, by_epoch)
 
     def follow(self, by_epoch: bool) -> None:
@@ -133,7 +136,24 @@ class LogProcessor:
             The scalars by name, with ``iter``, ``epoch`` and ``memory`` (MiB) where they apply;
             the line.
         """
-        scalars = self._scalars(runner, batch_idx, mode, self.mean_pattern.match)
+        scalars = self._scalars(runner, batch_idx, mode, self._is_mean)
+        tag = self._tag(runner, scalars, mode)
+        return tag, self._line(runner, batch_idx, mode, scalars, tag.get("memory"))
+
+    def get_scalars_after_iter(
+        self, runner: LoggedRunner, batch_idx: int, mode: Mode
+    ) -> dict[str, Any]:
+        """Report as `get_log_after_iter` does, without the line."""
+        return self._tag(runner, self._scalars(runner, batch_idx, mode, self._is_mean), mode)
+
+    def _is_mean(self, name: str) -> bool:
+        """Tell whether a scalar is shown by a mean; each is matched once."""
+        found = self._means.get(name)
+        if found is None:
+            found = self._means[name] = self.mean_pattern.match(name) is not None
+        return found
+
+    def _tag(self, runner: LoggedRunner, scalars: dict[str, Any], mode: Mode) -> dict[str, Any]:
         tag = self._named(scalars, mode)
         memory = _peak_memory()
         if memory is not None:
@@ -141,17 +161,24 @@ class LogProcessor:
         training = mode == "train"
         if self.by_epoch and mode != "test":
             tag["epoch"] = runner.epoch + training
-        tag["iter"] = runner.iter + training
+        tag["iter"] = runner.iter + 1 if runner.max_iters else 0
+        return tag
+
+    def _line(
+        self, runner: LoggedRunner, batch_idx: int, mode: Mode, scalars: dict[str, Any],
+        memory: int | None,
+    ) -> str:  # fmt: skip
+        rates: list[str] = []
+        rest: list[str] = []
+        digits = self.num_digits
+        for name, value in scalars.items() if mode == "train" else ():
+            if name.endswith("lr"):
+                rates.append(f"{name}: {value:.{digits}e}")
+            elif name not in _TIMES:
+                rest.append(_item(name, value, digits))
         times = self._times(scalars, runner.message_hub.get_info("eta"), memory)
-        shown = _without(scalars, _TIMES) if training else {}
-        rates = {name: value for name, value in shown.items() if name.endswith("lr")}
-        parts = [
-            self._head(runner, batch_idx + 1, mode),
-            " ".join(f"{name}: {value:.{self.num_digits}e}" for name, value in rates.items()),
-            *times,
-            *self._items(_without(shown, rates)),
-        ]
-        return tag, "  ".join(filter(None, parts))
+        head = self._head(runner, batch_idx + 1, mode)
+        return "  ".join([head, " ".join(rates), *times, "  ".join(rest)])
 
     def get_log_after_epoch(
         self, runner: LoggedRunner, batch_idx: int, mode: Mode, with_non_scalar: bool = False
@@ -181,13 +208,13 @@ class LogProcessor:
             raise ValueError(f"mode must be 'val' or 'test' after an epoch, got {mode!r}")
         last = max(batch_idx, 1) - 1
         found = self._scalars(runner, last, mode, _TIMES.__contains__, window=last + 1)
-        times = {name: found[name] for name in _TIMES if name in found}
+        times = {name: value for name, value in found.items() if name in _TIMES}
         scalars = _without(found, times)
         others = _strip(runner.message_hub.runtime_info, mode)
         tag = {**scalars, **(others if with_non_scalar else {}), **times}
-        head = self._head(runner, batch_idx, mode)
-        line = "  ".join([head, *self._items({**scalars, **others, **times})])
-        return self._named(tag, mode), line
+        head = self._head(runner, batch_idx, mode, padded=False)
+        shown = self._named({**scalars, **others, **times}, mode)
+        return self._named(tag, mode), "  ".join([head, "", *self._items(shown)])
 
     def _scalars(
         self, runner: LoggedRunner, batch_idx: int, mode: Mode, averaged: Any, window: int = 0
@@ -199,26 +226,59 @@ class LogProcessor:
             name: buffer.mean(window or self.window_size) if averaged(name) else buffer.current()
             for name, buffer in buffers.items()
         }
-        windows = {"epoch": batch_idx + 1, "global": runner.iter + 1}
         for custom in self.custom_cfg:
             options = dict(custom)
             source = options.pop("data_src")
             name = options.pop("log_name", source)
-            if "window_size" in options:
-                size = options["window_size"]
-                options["window_size"] = windows.get(size, size)
             if source in buffers:
+                self._set_window(options, buffers[source], runner.iter + 1, batch_idx + 1)
                 found[name] = buffers[source].statistics(**options)
         return found
 
-    def _head(self, runner: LoggedRunner, batches: int, mode: Mode) -> str:
+    def _set_window(
+        self, options: dict[str, Any], buffer: HistoryBuffer, done: int, batches: int
+    ) -> None:
+        """Let a statistic's window be a number; none where it is all, and needs no history."""
+        size = options.get("window_size")
+        if size == "global" and options["method_name"] in _OF_ALL and buffer.seen <= done:
+            del options["window_size"]
+        elif size in ("epoch", "global"):
+            options["window_size"] = batches if size == "epoch" else done
+
+    def keep_histories(self, runner: LoggedRunner, mode: Mode, interval: int = 1) -> None:
+        """Have as much of the histories kept as the lines to come are about.
+
+        That is the longest window. A mean, the largest and the smallest of all need no history;
+        for another statistic of all, what ``HistoryBuffer`` holds at most is kept.
+
+        Parameters
+        ----------
+        runner : LoggedRunner
+        mode : {"train", "val", "test"}
+        interval : int
+            Iterations between two lines, whose values are looked at besides.
+        """
+        keep = runner.message_hub.keep
+        keep(f"{mode}/", max(self.window_size, interval))
+        batches = _length(getattr(runner, f"{mode}_loop").dataloader) or _ALL
+        if mode != "train":
+            for name in _TIMES:
+                keep(f"{mode}/{name}", batches)
+        for custom in self.custom_cfg:
+            size = custom.get("window_size", "global")
+            if size == "global" and custom["method_name"] in _OF_ALL:
+                continue
+            length = {"epoch": batches, "global": _ALL}.get(size, size)
+            keep(f"{mode}/{custom['data_src']}", length)
+
+    def _head(self, runner: LoggedRunner, batches: int, mode: Mode, padded: bool = True) -> str:
         """Return such as ``Epoch(train)  [3][ 10/100]``; numbers have the width of the largest."""
         word = "Epoch" if self.by_epoch else "Iter"
         if mode == "train" and not self.by_epoch:
             return f"{word}({mode}) {_progress(runner.iter + 1, runner.max_iters)}"
         epoch = ""
         if self.by_epoch and mode != "test":
-            width = len(str(runner.max_epochs or 0)) + 2
+            width = len(str(runner.max_epochs or 0)) + 2 if padded else 0
             epoch = f"[{runner.epoch + (mode == 'train')}]".rjust(width)
         loop = getattr(runner, f"{mode}_loop")
         return f"{word}({mode}) {epoch}{_progress(batches, _length(loop.dataloader))}"
@@ -231,11 +291,7 @@ class LogProcessor:
         return parts if memory is None else [*parts, f"memory: {memory}"]
 
     def _items(self, values: Mapping[str, Any]) -> list[str]:
-        digits = self.num_digits
-        return [
-            f"{name}: {value:.{digits}f}" if isinstance(value, float) else f"{name}: {value}"
-            for name, value in values.items()
-        ]
+        return [_item(name, value, self.num_digits) for name, value in values.items()]
 
     def _named(self, values: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
         prefix = f"{mode}/" if self.log_with_hierarchy else ""
@@ -270,6 +326,10 @@ def _check_window(size: object, by_epoch: bool) -> None:
         )
 
 
+def _item(name: str, value: Any, digits: int) -> str:
+    return f"{name}: {value:.{digits}f}" if isinstance(value, float) else f"{name}: {value}"
+
+
 def _strip(values: Mapping[str, Any], mode: str) -> dict[str, Any]:
     """Return the items whose names begin with a mode, without it."""
     prefix = f"{mode}/"
@@ -296,6 +356,6 @@ def _length(loader: Any) -> int | None:
 def _peak_memory() -> int | None:
     """Return the peak of device memory since the last call in MiB; None without such a device."""
     # Asking before the first use would make a context on the device.
-    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # of torch
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # of torch
         return get_max_cuda_memory()
     return get_max_musa_memory() if is_musa_available() else None

@@ -9,7 +9,6 @@ from engine_dist import get_rank, get_world_size
 from engine_registry import ManagerMixin
 
 from .handlers import console_handler, file_handler, rank_file
-from .instances import forget
 
 
 class MMLogger(logging.Logger, ManagerMixin):
@@ -78,7 +77,9 @@ class MMLogger(logging.Logger, ManagerMixin):
     @classmethod
     def get_current_instance(cls) -> MMLogger:
         """Return the instance made last; the instance ``engine`` is made if there is none."""
-        return super().get_current_instance() if cls._instance_dict else cls.get_instance("engine")
+        return (
+            super().get_current_instance() if cls.instance_names() else cls.get_instance("engine")
+        )
 
     @property
     def log_file(self) -> str | None:
@@ -93,8 +94,10 @@ class MMLogger(logging.Logger, ManagerMixin):
         _follow()
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802
-        """Tell whether a line of this level would be logged."""
-        return not self.disabled and self.manager.disable < level >= self.level
+        """Tell whether a line of this level would be logged, and by a handler."""
+        if self.disabled or level < self.level or level <= self.manager.disable:
+            return False
+        return any(level >= handler.level for handler in self.handlers)
 
     def close(self) -> None:
         """Close the handlers and forget the instance; closing twice does nothing."""
@@ -103,7 +106,7 @@ class MMLogger(logging.Logger, ManagerMixin):
             handler.close()
         if self in self._open:
             self._open.remove(self)
-        forget(self)
+        self.forget_instance()
         _follow()
 
 
@@ -166,7 +169,7 @@ def print_log(msg: object, logger: logging.Logger | str | None = None, level: in
 
 def _named(name: str) -> MMLogger:
     if not MMLogger.check_instance_created(name):
-        known = ", ".join(sorted(MMLogger._instance_dict)) or "none"
+        known = ", ".join(sorted(MMLogger.instance_names())) or "none"
         raise ValueError(
             f"there is no MMLogger {name!r} (there are: {known}); "
             f"make it with MMLogger.get_instance({name!r})"

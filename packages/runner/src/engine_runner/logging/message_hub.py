@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
+from engine_dist.checkpoint import plain
 from engine_registry import ManagerMixin
 
-from .history_buffer import HistoryBuffer, read_waiting
-from .plain import plain
+from .history_buffer import HistoryBuffer
+from .rows import Rows
 
 _logger = logging.getLogger("engine.runner")
+
+# How many values of a scalar are kept where nobody asks for more.
+_KEPT = 1000
+# How many rows may wait before they are read unasked: bounds the device memory they hold.
+_WAITING = 1024
 
 
 class MessageHub(ManagerMixin):
     """Scalars with their history, and other facts of a run, by name.
+
+    Scalars wait in rows until somebody reads one: tensors stay on their device until then, and are
+    copied from there together. Of each, the newest 1000 values are kept, or as many more as `keep`
+    or a window asked for, and of those before them what a mean over all is made of.
 
     Parameters
     ----------
@@ -52,6 +62,10 @@ class MessageHub(ManagerMixin):
         self._log_scalars: OrderedDict[str, HistoryBuffer] = _ordered("log_scalars", log_scalars)
         self._runtime_info: OrderedDict[str, Any] = _ordered("runtime_info", runtime_info)
         self._resumed_keys: OrderedDict[str, bool] = _ordered("resumed_keys", resumed_keys)
+        self._of_file: set[str] = set()  # the keys among them that only a checkpoint has named
+        self._rows = Rows()
+        self._declared: set[tuple[str, ...]] = set()  # the names of rows that are resumed
+        self._kept: dict[str, int] = {}
         for key, buffer in self._log_scalars.items():
             if not isinstance(buffer, HistoryBuffer):
                 raise TypeError(
@@ -61,11 +75,14 @@ class MessageHub(ManagerMixin):
     @classmethod
     def get_current_instance(cls) -> MessageHub:
         """Return the hub that was made last; the hub ``engine`` is made if there is none."""
-        return super().get_current_instance() if cls._instance_dict else cls.get_instance("engine")
+        return (
+            super().get_current_instance() if cls.instance_names() else cls.get_instance("engine")
+        )
 
     @property
     def log_scalars(self) -> OrderedDict[str, HistoryBuffer]:
         """The history of every scalar, in the order in which they first came."""
+        self.read_scalars()
         return self._log_scalars
 
     @property
@@ -97,11 +114,52 @@ class MessageHub(ManagerMixin):
             If ``resumed`` was different before.
         """
         self._declare(key, resumed)
-        buffer = self._log_scalars.get(key)
-        if buffer is None:
-            buffer = HistoryBuffer()
-        buffer.update(value, count)
-        self._log_scalars[key] = buffer
+        self._rows.add((key,), (value,), count)
+        if len(self._rows.waiting) >= _WAITING:
+            self.read_scalars()
+
+    def update_row(
+        self, names: tuple[str, ...], values: Sequence[Any], resumed: bool = True
+    ) -> None:
+        """Append a value to each of several scalars, as `update_scalar` does, at little cost.
+
+        Parameters
+        ----------
+        names : tuple of str
+            The same tuple of each row costs least.
+        values : sequence
+            A number or a tensor of one element for each; a tensor is copied where it lies.
+        resumed : bool
+            Whether the histories go into a checkpoint.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`update_scalar`.
+        """
+        if not resumed or names not in self._declared:
+            for name in names:
+                self._declare(name, resumed)
+            if resumed:
+                self._declared.add(names)
+        self._rows.add(names, values if type(values) is tuple else tuple(values))
+        if len(self._rows.waiting) >= _WAITING:
+            self.read_scalars()
+
+    def keep(self, key: str, length: int) -> None:
+        """Keep the newest ``length`` values of a scalar at least, from here on.
+
+        Parameters
+        ----------
+        key : str
+            Such as ``train/loss``; or ``train/`` for all whose names begin with it.
+        length : int
+            More than ``HistoryBuffer``'s ``max_length`` are never kept.
+        """
+        self._kept[key] = max(self._kept.get(key, _KEPT), length)
+        for name, buffer in self._log_scalars.items():
+            if buffer._bounded:
+                buffer.bound(self._length_of(name))
 
     def update_scalars(self, log_dict: Mapping[str, Any], resumed: bool = True) -> None:
         """Append to several scalars: each a value, or a dict of ``value`` and ``count``.
@@ -111,7 +169,11 @@ class MessageHub(ManagerMixin):
         TypeError, ValueError
             As :meth:`update_scalar`, or if a dict lacks ``value``.
         """
-        for key, value in _mapping("log_dict", log_dict).items():
+        values = tuple(_mapping("log_dict", log_dict).values())
+        if not any(isinstance(value, Mapping) for value in values):
+            self.update_row(tuple(log_dict), values, resumed)
+            return
+        for key, value in log_dict.items():
             if not isinstance(value, Mapping):
                 self.update_scalar(key, value, 1, resumed)
             elif "value" in value:
@@ -151,6 +213,7 @@ class MessageHub(ManagerMixin):
         KeyError
             If there is no such scalar; the message lists those there are.
         """
+        self.read_scalars()
         if key not in self._log_scalars:
             known = ", ".join(self._log_scalars) or "none yet"
             raise KeyError(
@@ -167,12 +230,17 @@ class MessageHub(ManagerMixin):
         return self._runtime_info.pop(key, default)
 
     def read_scalars(self) -> None:
-        """Read all tensors that wait on a device, with one transfer for all scalars.
+        """Sort what waits into the histories; all tensors are copied from their device at once.
 
-        Statistics of single scalars read what they need by themselves; after this call none of
-        them has to.
+        Whoever reads a history of the hub need not call it.
         """
-        read_waiting(self._log_scalars.values())
+        if not self._rows.waiting:
+            return
+        for name, values, count in self._rows.take():
+            buffer = self._log_scalars.get(name)
+            if buffer is None:
+                buffer = self._hold(name, HistoryBuffer())
+            buffer._extend(values, count)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is to be resumed, as plain values and tensors.
@@ -196,6 +264,8 @@ class MessageHub(ManagerMixin):
     def load_state_dict(self, state_dict: MessageHub | Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict`, or MMEngine's, saved; other keys stay.
 
+        Whether a key is resumed, the run's own updates decide, and the state only until they do.
+
         Raises
         ------
         TypeError
@@ -212,30 +282,49 @@ class MessageHub(ManagerMixin):
                 f"the state of a message hub must have the keys {', '.join(parts)}; "
                 f"missing: {', '.join(missing)}"
             )
+        self.read_scalars()  # what came before is replaced
         for key, state in state_dict["log_scalars"].items():
             self._load_scalar(key, state)
         self._runtime_info.update(_plain_items(state_dict["runtime_info"]))
-        self._resumed_keys.update(state_dict["resumed_keys"])
+        for key, resumed in state_dict["resumed_keys"].items():
+            if key in self._of_file or key not in self._resumed_keys:
+                self._of_file.add(key)
+                self._resumed_keys[key] = bool(resumed)
+
+    def _hold(self, key: str, buffer: HistoryBuffer) -> HistoryBuffer:
+        """Take a history in, bounded, and such that what waits is in it when it is read."""
+        self._log_scalars[key] = buffer
+        buffer.bound(self._length_of(key))
+        buffer._before_read = self.read_scalars
+        return buffer
+
+    def _length_of(self, key: str) -> int:
+        mode = key.partition("/")[0] + "/"
+        return max(_KEPT, self._kept.get(key, 0), self._kept.get(mode, 0))
 
     def _load_scalar(self, key: str, state: object) -> None:
         try:
-            self._log_scalars[key] = HistoryBuffer.from_state(state)
-        except TypeError as error:
+            self._hold(key, HistoryBuffer.from_state(state))
+        except (TypeError, ValueError) as error:
             _logger.warning("The history of %s is not resumed: %s", key, error)
 
     def _declare(self, key: str, resumed: bool) -> None:
-        if self._resumed_keys.setdefault(key, resumed) is not resumed:
+        if self._resumed_keys.setdefault(key, resumed) is resumed:
+            return
+        if key not in self._of_file:
             raise ValueError(
                 f"{key!r} was updated with resumed={not resumed} before and now with "
                 f"resumed={resumed}; pass the same at every call"
             )
+        self._of_file.remove(key)
+        self._resumed_keys[key] = resumed
 
 
 def _plain_items(items: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for key, value in items.items():
         try:
-            found[str(key)] = plain(value)
+            found[str(key)] = plain(value, str(key), copied=True)
         except TypeError as error:
             _logger.warning(
                 "%s is left out of the message hub's state: %s. If it need not be resumed, "

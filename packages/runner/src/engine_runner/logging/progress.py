@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
-
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from typing import TYPE_CHECKING, Any
 
 from engine_dist import is_main_process
 
-from .console import terminal
+from .console import progress_on, terminal
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class ProgressBar:
@@ -43,18 +36,13 @@ class ProgressBar:
         console = terminal() if is_main_process() else None
         self._progress: Progress | None = None
         if console is not None:
-            self._progress = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[fields]}", markup=False),
-                console=console,
-                transient=True,
-            )
+            self._progress = progress_on(console)
             self._task = self._progress.add_task(description, total=total, fields="")
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is a terminal that it is shown on."""
+        return self._progress is not None
 
     def __enter__(self) -> ProgressBar:
         if self._progress is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from engine_dataset import build_dataloader
-from engine_runner.hooks.protocol import RunnerLike
+from engine_runner.protocols import RunnerLike
 
-__all__ = ["BaseLoop"]
+__all__ = ["BaseLoop", "dataset_size"]
 
 
 class BaseLoop(ABC):
@@ -22,7 +22,10 @@ class BaseLoop(ABC):
         The loader, or the configuration of one.
     """
 
+    by_epoch: ClassVar[bool] = True  # whether one that trains counts epochs
     even = False  # whether all ranks must have as many batches
+    # what a training loop has done and not counted yet, while the hooks after it run
+    ending: Literal["iter", "epoch"] | None = None
 
     def __init__(self, runner: RunnerLike, dataloader: Any) -> None:
         self._runner = runner
@@ -32,6 +35,11 @@ class BaseLoop(ABC):
     def runner(self) -> RunnerLike:
         """What runs the loop."""
         return self._runner
+
+    @property
+    def stops_in_order(self) -> bool:
+        """Whether a signal can end the run behind any iteration, where nothing is half done."""
+        return False
 
     @abstractmethod
     def run(self) -> Any:

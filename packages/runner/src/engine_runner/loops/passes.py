@@ -8,12 +8,19 @@ it began from, and training goes on from those that it was left with.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
-from engine_dataset import get_loader_state, later_pass, seekable, set_loader_state
+from engine_dataset import (
+    find_loader_state,
+    get_loader_state,
+    later_pass,
+    seekable,
+    set_loader_state,
+    set_worker_states,
+)
 from engine_dist import get_rng_state, set_rng_state
 
 __all__ = ["Passes"]
@@ -65,6 +72,15 @@ class Passes:
         """End a pass."""
         self.consumed = self._skipped = 0
 
+    def leave(self, batches: Generator[Any, None, None]) -> None:
+        """End what gave the batches; the next pass is the rest of the one that it was in."""
+        begun = self.rng(self.consumed)
+        state = self.state_dict(self.consumed) if self.consumed else None
+        batches.close()
+        if state is not None:
+            self.load_state_dict(state)
+            self.set_rng(get_rng_state(), begun)
+
     def take_up_rng(self) -> None:
         """Put the generators where a resumed run left them; once."""
         left, self._left = self._left, None
@@ -73,6 +89,13 @@ class Passes:
 
     def state_dict(self, consumed: int) -> dict[str, Any]:
         """Return where the loader stands once so many batches of the pass are behind."""
+        state = self._state(consumed)
+        state.pop("workers", None)  # which are this rank's own: see `rng`
+        if not consumed and "sampler" in state:
+            state["sampler"]["position"] = 0  # not where a resumed pass, over by now, went on from
+        return state
+
+    def _state(self, consumed: int) -> dict[str, Any]:
         behind = min(self._skipped, consumed)
         return get_loader_state(self._loader, consumed=consumed - behind, behind=behind)
 
@@ -80,11 +103,29 @@ class Passes:
         """Let the next pass be the rest of the one that ``state`` was taken in."""
         self.consumed = 0 if state is None else set_loader_state(self._loader, state)
 
-    def rng(self, consumed: int) -> Mapping[str, Any] | None:
-        """Return the generators as the pass began; None where none is under way."""
-        return self._begun if consumed else None
+    def go_to(self, batches: int) -> int:
+        """Let the next pass be the rest of the one that so many batches in all end in.
 
-    def set_rng(self, left: Mapping[str, Any], begun: Mapping[str, Any] | None) -> None:
+        Returns
+        -------
+        int
+            How many whole passes are before it.
+        """
+        passes, state = find_loader_state(self._loader, batches)
+        self.load_state_dict(state)
+        return passes
+
+    def rng(self, consumed: int) -> Mapping[str, Any] | None:
+        """Return the generators as the pass began, and those of workers as they are now.
+
+        None where no pass is under way, and no worker is to outlive it.
+        """
+        workers = self._state(consumed).get("workers")
+        if self._begun is None or workers is None:
+            return self._begun if consumed else None
+        return {**self._begun, "workers": workers}
+
+    def set_rng(self, left: Mapping[str, Any] | None, begun: Mapping[str, Any] | None) -> None:
         """Let what comes draw on from the generators as a run left them.
 
         Parameters
@@ -94,7 +135,10 @@ class Passes:
         begun
             The generators as its pass had begun, where one was under way.
         """
-        self._left, self._begun = left, begun
+        self._left = self._left if left is None else left
+        if begun is not None:
+            self._begun = begun
+            set_worker_states(self._loader, begun.get("workers"), self.consumed)
 
     def _read_past(self, batches: Iterator[Any]) -> None:
         logger.info(

@@ -2,6 +2,7 @@
 
 from engine_runner.model.base_model import BaseModel
 from engine_runner.model.data_preprocessor import BaseDataPreprocessor
-from engine_runner.model.plain import as_step_model
+from engine_runner.model.step_model import as_step_model, plain_module
+from engine_runner.model.test_time_augmentation import BaseTTAModel
 
-__all__ = ["BaseDataPreprocessor", "BaseModel", "as_step_model"]
+__all__ = ["BaseDataPreprocessor", "BaseModel", "BaseTTAModel", "as_step_model", "plain_module"]

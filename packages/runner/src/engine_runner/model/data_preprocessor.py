@@ -37,18 +37,30 @@ class BaseDataPreprocessor(nn.Module):
         return self._place.device
 
     def cast_data(self, data: Any) -> Any:
-        """Move every tensor and data element inside of nested containers to `device`."""
-        if isinstance(data, (Tensor, BaseDataElement)):
-            return data.to(self.device, non_blocking=self._non_blocking)
+        """Move every tensor and data element inside of nested containers to `device`.
+
+        Containers are new ones, so that what is put into them does not change the loader's batch.
+        """
+        if isinstance(data, Mapping):
+            moved = {key: self._moved(value) for key, value in data.items()}
+            return moved if type(data) is dict else type(data)(moved)  # type: ignore[call-arg]  # mappings are made from a dict by convention
         if isinstance(data, (str, bytes)):
             return data
-        if isinstance(data, Mapping):
-            return type(data)({key: self.cast_data(value) for key, value in data.items()})  # type: ignore[call-arg]  # mappings are made from a dict by convention
         if isinstance(data, tuple) and hasattr(data, "_fields"):
-            return type(data)(*(self.cast_data(value) for value in data))
+            return type(data)(*(self._moved(value) for value in data))
         if isinstance(data, Sequence):
-            return type(data)(self.cast_data(value) for value in data)  # type: ignore[call-arg]  # sequences are made from an iterable by convention
-        return data
+            return type(data)(self._moved(value) for value in data)  # type: ignore[call-arg]  # sequences are made from an iterable by convention
+        return self._moved(data) if isinstance(data, (Tensor, BaseDataElement)) else data
+
+    def _moved(self, value: Any) -> Any:
+        # in every iteration: a tensor that is there already needs no step of the library
+        device = self._buffers["_place"].device  # type: ignore[union-attr]  # it is never None
+        if isinstance(value, Tensor):
+            if value.device == device:
+                return value
+        elif not isinstance(value, BaseDataElement):
+            return self.cast_data(value)
+        return value.to(device, non_blocking=self._non_blocking)
 
     def forward(self, data: Any, training: bool = False) -> Any:
         """Return the batch for the model; subclasses normalise, pad and augment here."""

@@ -1,0 +1,3 @@
+custom_imports = dict(imports=["examples.gan.components"])
+
+model = dict(type="RingGAN", width=64)

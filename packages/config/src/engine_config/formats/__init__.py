@@ -1,0 +1,3 @@
+"""JSON, YAML and TOML, and files that are written whole."""
+
+__all__: list[str] = []

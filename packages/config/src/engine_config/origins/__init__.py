@@ -1,0 +1,3 @@
+"""Where in a text each value is set."""
+
+__all__: list[str] = []

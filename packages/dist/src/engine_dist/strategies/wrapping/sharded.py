@@ -1,0 +1,119 @@
+"""Parameters, gradients and optimizer states split over the processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from engine_dist.ranks import get_world_size
+from engine_dist.strategies.choosing import Choice
+from engine_dist.strategies.wrapping.materialising import TakenOff
+from engine_dist.strategies.wrapping.wrapping import Wrapping
+
+if TYPE_CHECKING:
+    from torch.distributed.fsdp import MixedPrecisionPolicy, OffloadPolicy
+
+__all__ = ["Sharded"]
+
+
+def _as_they_are() -> MixedPrecisionPolicy:
+    from torch.distributed.fsdp import MixedPrecisionPolicy
+
+    return MixedPrecisionPolicy()
+
+
+@dataclass(frozen=True)
+class Sharded(Wrapping):
+    """Split a model by ``fully_shard``.
+
+    Parameters
+    ----------
+    choice : Choice
+        Modules that are gathered one by one; the rest is with the whole model.
+    policy : MixedPrecisionPolicy
+        In which types.
+    reshard_after_forward : bool or int, optional
+        Whether parameters are split again between forward and backward; an integer splits them
+        over that many processes. By default all are but the outermost.
+    offload : bool
+        Keep parameters, gradients and the optimizer's state on the host.
+    replicas : int
+        Groups of processes that hold the whole model each, and average over groups.
+    """
+
+    forward_is_collective: ClassVar[bool] = True
+
+    choice: Choice = field(default_factory=Choice)
+    policy: MixedPrecisionPolicy = field(default_factory=_as_they_are)
+    reshard_after_forward: bool | int | None = None
+    offload: bool = False
+    replicas: int = 1
+
+    def place(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """Split the model and move it, part by part."""
+        from torch.distributed.fsdp import fully_shard
+
+        chosen = self.choice.of(model)
+        _refuse_shared(model, chosen)
+        mesh = self._mesh(device)
+        taken_off = TakenOff.of(model)
+        for part in (*chosen.values(), model):
+            fully_shard(
+                part,
+                mesh=mesh,
+                mp_policy=self.policy,
+                reshard_after_forward=self.reshard_after_forward,
+                offload_policy=self._offload_policy(device),
+            )
+        taken_off.put_on(model, device, torch.device("cpu") if self.offload else device)
+        for part in model.modules():  # who keep where they are, as preprocessors do
+            if next(part.parameters(), None) is None:
+                part.to(device)
+        return model
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Return the model, which is split where it is."""
+        return model
+
+    def _mesh(self, device: torch.device) -> DeviceMesh:
+        world = get_world_size()
+        if self.replicas < 1 or world % self.replicas:
+            raise ValueError(
+                f"replicas must divide the number of processes, {world}, got {self.replicas}"
+            )
+        if self.replicas == 1:
+            return init_device_mesh(device.type, (world,), mesh_dim_names=("shard",))
+        shape = (self.replicas, world // self.replicas)
+        return init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
+
+    def _offload_policy(self, device: torch.device) -> OffloadPolicy:
+        from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy
+
+        # without an accelerator there is no memory to be pinned for it
+        return CPUOffloadPolicy(device.type != "cpu") if self.offload else OffloadPolicy()
+
+
+def _refuse_shared(model: nn.Module, chosen: dict[str, nn.Module]) -> None:
+    """Refuse to gather apart what several modules share.
+
+    Raises
+    ------
+    ValueError
+    """
+    holders: dict[int, set[str]] = {}
+    names: dict[int, list[str]] = {}
+    for name, param in model.named_parameters(remove_duplicate=False):
+        around = [part for part in chosen if name.startswith(f"{part}.")]
+        holders.setdefault(id(param), set()).add(max(around, key=len, default=""))
+        names.setdefault(id(param), []).append(name)
+    for key, parts in holders.items():
+        if len(parts) > 1:
+            raise ValueError(
+                f"{' and '.join(names[key])} are one parameter, and {', '.join(filter(None, parts))} "
+                "would be gathered without the other: leave it out of `wrap`, or choose a module "
+                "around both"
+            )

@@ -1,0 +1,3 @@
+"""What is looked at before a run starts."""
+
+__all__: list[str] = []

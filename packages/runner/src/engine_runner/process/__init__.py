@@ -1,0 +1,3 @@
+"""The process that a run is in: its environment, random numbers, names and folders."""
+
+__all__: list[str] = []

@@ -1,0 +1,71 @@
+"""Runs that are killed at random moments and resumed end as unbroken ones, in short."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from scripts.kills.checks import differences, torn, unkept
+
+from tests.runner.cli.commands import here
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def kill(folder: Path, *arguments: str) -> str:
+    """Return what the script says of it, whose processes are forked of one of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.kills", "--folder", str(folder / "runs"), *arguments],
+        cwd=ROOT, env=here(), capture_output=True, text=True, check=False, timeout=3000,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    return done.stdout
+
+
+def test_ten_kills(tmp_path: Path) -> None:
+    said = kill(tmp_path, "--kills", "10", "--seed", "2", "--most", "4")
+    (total,) = [line for line in said.splitlines() if line.startswith("| all |")]
+    runs, lives, terminated, ended, cut, faults = map(int, total.strip("| ").split("|")[1:])
+    assert terminated + ended + cut == 10
+    assert lives >= 10 + runs - 1
+    assert faults == 0
+
+
+@pytest.mark.slow
+def test_two_hundred_kills(tmp_path: Path) -> None:
+    assert "| 0 |" in kill(tmp_path, "--kills", "200", "--seed", "0").splitlines()[-3]
+
+
+def test_what_a_torn_file_is(tmp_path: Path) -> None:
+    torch.save({"meta": {"iter": 1}, "state_dict": {}}, tmp_path / "iter_1.pth")
+    assert list(torn(tmp_path)) == []
+    whole = (tmp_path / "iter_1.pth").read_bytes()
+    (tmp_path / "iter_2.pth").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_3.pth"))
+    (fault, pointer) = torn(tmp_path)
+    assert "iter_2.pth is torn" in fault
+    assert "iter_3.pth', which is not there" in pointer
+
+
+def test_which_checkpoints_must_have_stayed() -> None:
+    names = {step: f"iter_{step}.pth" for step in (1, 2, 3, 4)}
+    two = {step: names[step] for step in (1, 2)}
+    assert list(unkept({}, two, 2)) == []
+    assert list(unkept(two, {step: names[step] for step in (2, 3)}, 2)) == []
+    assert list(unkept(two, {2: names[2]}, 2)) == [
+        "iter_1.pth is gone, and is one of the newest 2: [2]"
+    ]
+    (fault,) = unkept(two, names, 2)
+    assert "4 checkpoints stayed" in fault
+
+
+def test_differences_are_told_by_their_place() -> None:
+    one: dict[str, Any] = {"a": [torch.tensor([0.0]), 1], "time": 1.0}
+    assert list(differences(one, {"a": [torch.tensor([0.0]), 1], "time": 2.0})) == []
+    (place,) = differences(one, {"a": [torch.tensor([-0.0]), 1]})
+    assert place.startswith(".a.0")
+    assert list(differences(one, {"a": [one["a"][0], 2]})) == [".a.1: 1 and 2"]
