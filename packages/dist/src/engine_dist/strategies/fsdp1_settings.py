@@ -134,9 +134,8 @@ def _offloads(wrapper: Mapping[str, Any]) -> bool:
 
 def items_of(value: Any) -> Mapping[str, Any]:
     """Return the settings of a dict, or of one of torch's classes."""
-    if value is None or isinstance(value, Mapping):
-        return value or {}
-    return vars(value)
+    held: Mapping[str, Any] = value if isinstance(value, Mapping) else vars(value) if value else {}
+    return held
 
 
 def _differs(value: Any, own: Any) -> bool:
