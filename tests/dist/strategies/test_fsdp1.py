@@ -262,7 +262,7 @@ def wrap_wrongly() -> list[str]:
         {"sharding_strategy": "HALF"}, {"backward_prefetch": "NEVER"}, {"auto_wrap_policy": "none"},
         {"mixed_precision": {"param_dtype": "half a float"}},
     ):  # fmt: skip
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(ValueError, match=" is ") as caught:
             MODEL_WRAPPERS.build(
                 {"type": "MMFullyShardedDataParallel", "module": nn.Linear(2, 2), **wrong}
             )

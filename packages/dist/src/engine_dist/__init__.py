@@ -71,6 +71,7 @@ from engine_dist.seeding import (
     set_rng_state,
 )
 from engine_dist.strategies import (
+    BaseStrategy,
     DDPStrategy,
     DeepSpeedStrategy,
     FSDP1Strategy,
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BaseStrategy",
     "DDPStrategy",
     "DeepSpeedStrategy",
     "FSDP1Strategy",

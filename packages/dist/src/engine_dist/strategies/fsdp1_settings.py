@@ -22,7 +22,8 @@ _ALONE_OF_PRECISION: Mapping[str, Any] = {
 }  # fmt: skip
 _BOTH_HAVE = {
     "model_wrapper", "skip_init_weights", "state_dict_cfg", "activation_checkpointing", "wrap",
-    "mixed_precision", "device",
+    "mixed_precision", "device", "work_dir", "experiment_name", "env_kwargs", "log_kwargs",
+    "auto_scale_lr",
 }  # fmt: skip
 
 
