@@ -23,13 +23,13 @@ _CLOCKS = {"time", "data_time", "memory", "eta", "experiment_name"}
 Row = dict[str, Any]
 
 
-def checkpoints(work_dir: Path) -> dict[int, str]:
-    """Return the regular checkpoints of a folder: their names by iterations done."""
+def checkpoints(work_dir: Path) -> dict[str, int]:
+    """Return the regular checkpoints of a folder: how many iterations each has behind it."""
     found = {}
     for path in work_dir.glob("*.pth"):
         if not path.name.startswith("best_"):
             try:
-                found[_load(path)["meta"]["iter"]] = path.name
+                found[path.name] = _load(path)["meta"]["iter"]
             except Exception:  # whatever a torn one raises: `torn` tells of it
                 continue
     return found
@@ -52,12 +52,14 @@ def torn(work_dir: Path) -> Iterator[str]:
                 yield f"{file.relative_to(work_dir)}: {line!r}"
 
 
-def unkept(before: Mapping[int, str], now: Mapping[int, str], keep: int) -> Iterator[str]:
-    """Tell where the newest checkpoints did not stay, or more than these did."""
-    newest = sorted({*before, *now})[-keep:]
-    for step in newest:
-        if step not in now:
-            yield f"{before[step]} is gone, and is one of the newest {keep}: {sorted(now)}"
+def unkept(before: Mapping[str, int], now: Mapping[str, int], keep: int) -> Iterator[str]:
+    """Tell where the newest checkpoints did not stay, or more than these did.
+
+    Two may be as new as each other: one at an epoch's end, one at a stop there.
+    """
+    for name in sorted(before.keys() - now.keys()):
+        if sum(step >= before[name] for step in now.values()) < keep:
+            yield f"{name} is gone, and is one of the newest {keep}: {sorted(now)}"
     if len(now) > keep + 1:  # one that was killed between a new file and the removal of an old
         yield f"{len(now)} checkpoints stayed, {sorted(now)}, of which {keep} are to"
 

@@ -52,15 +52,22 @@ def test_what_a_torn_file_is(tmp_path: Path) -> None:
 
 
 def test_which_checkpoints_must_have_stayed() -> None:
-    names = {step: f"iter_{step}.pth" for step in (1, 2, 3, 4)}
-    two = {step: names[step] for step in (1, 2)}
+    steps = {f"iter_{step}.pth": step for step in (1, 2, 3, 4)}
+    two, later = ({f"iter_{step}.pth": step for step in pair} for pair in ((1, 2), (2, 3)))
     assert list(unkept({}, two, 2)) == []
-    assert list(unkept(two, {step: names[step] for step in (2, 3)}, 2)) == []
-    assert list(unkept(two, {2: names[2]}, 2)) == [
-        "iter_1.pth is gone, and is one of the newest 2: [2]"
+    assert list(unkept(two, later, 2)) == []
+    assert list(unkept(two, {"iter_2.pth": 2}, 2)) == [
+        "iter_1.pth is gone, and is one of the newest 2: ['iter_2.pth']"
     ]
-    (fault,) = unkept(two, names, 2)
+    (fault,) = unkept(two, steps, 2)
     assert "4 checkpoints stayed" in fault
+
+
+def test_two_checkpoints_of_one_step_are_two() -> None:
+    ended, stopped = {"epoch_1.pth": 8, "epoch_2.pth": 16}, {"epoch_2_iter_16.pth": 16}
+    assert list(unkept(ended, {"epoch_2.pth": 16, **stopped}, 2)) == []
+    (fault,) = unkept(ended, stopped, 2)
+    assert fault.startswith("epoch_2.pth is gone")
 
 
 def test_differences_are_told_by_their_place() -> None:
