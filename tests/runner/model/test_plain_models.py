@@ -63,7 +63,9 @@ def train(model: nn.Module, folder: Path, data: Any, **settings: Any) -> Runner:
     return runner
 
 
-DATA: Any = [{"inputs": torch.tensor([i / 8, 1.0]), "label": torch.tensor([i / 4])} for i in range(8)]
+DATA: Any = [
+    {"inputs": torch.tensor([i / 8, 1.0]), "label": torch.tensor([i / 4])} for i in range(8)
+]
 
 
 @pytest.mark.parametrize("returns", ["scalar", "mapping", "parts", "first"])

@@ -3,6 +3,7 @@
 from engine_runner.model.base_model import BaseModel
 from engine_runner.model.base_module import BaseModule, ModuleDict, ModuleList, Sequential
 from engine_runner.model.batching import merge_dict, stack_batch
+from engine_runner.model.conv_bn_eval import turn_on_efficient_conv_bn_eval
 from engine_runner.model.data_preprocessor import BaseDataPreprocessor
 from engine_runner.model.image_preprocessor import ImgDataPreprocessor
 from engine_runner.model.init_record import ParameterInit, init_summary, update_init_info
@@ -62,6 +63,7 @@ __all__ = [
     "plain_module",
     "stack_batch",
     "trunc_normal_init",
+    "turn_on_efficient_conv_bn_eval",
     "uniform_init",
     "update_init_info",
     "xavier_init",
