@@ -53,9 +53,9 @@ class OperatorAnalyzer:
         self._warn_of_unsupported = self._warns_unsupported
         self._warn_of_uncalled = True
         self._found: Record | None = None
-        self._names: dict[str, str] = {
-            name: next(n for n, m in model.named_modules() if m is module)
-            for name, module in model.named_modules(remove_duplicate=False)
+        first = {module: name for name, module in model.named_modules()}
+        self._names: dict[str, str] = {  # the first of a module's names, by each
+            name: first[module] for name, module in model.named_modules(remove_duplicate=False)
         }
 
     def total(self, module_name: str = "") -> int:
@@ -162,7 +162,7 @@ class OperatorAnalyzer:
         Parameters
         ----------
         mode : {"owner", "caller"}
-            Those that hold this one, under any of its names; or those whose calls led to it.
+            Those that hold this one, by its first name; or those whose calls led to it.
         """
         if mode not in ("owner", "caller"):
             raise ValueError(f"ancestor_mode must be 'owner' or 'caller', got {mode!r}")
@@ -201,15 +201,10 @@ class OperatorAnalyzer:
             name: Counter() for name, _ in self._model.named_modules()
         }
         for calls, counter in counts.items():
-            for name in self._counted_of(calls):
+            by_call = self._ancestors == "caller"
+            for name in set(calls) if by_call else _with_ancestors(calls[-1]):
                 summed[name].update(counter)
         return summed
-
-    def _counted_of(self, calls: Calls) -> set[str]:
-        if self._ancestors == "caller":
-            return set(calls)
-        names = [name for name, first in self._names.items() if first == calls[-1]]
-        return {self._names[one] for name in names for one in _with_ancestors(name)}
 
 
 def _with_ancestors(name: str) -> Iterator[str]:

@@ -203,7 +203,7 @@ def _description(module: nn.Module, name: str, costs: Mapping[str, Cost]) -> str
             continue
         text = _description(child, f"{name}.{key}" if name else key, costs)
         inner.append(f"({key}): {text}")
-    head = type(module).__name__
+    head = module._get_name()  # type: ignore[no-untyped-call]  # torch's method has no types
     if len(lines) == 1 and not inner:
         return f"{head}({lines[0]})"
     if not lines and not inner:

@@ -91,7 +91,7 @@ def _attention_outputs(inputs: list[Any], outputs: list[Any]) -> int:
 def _recurrent(inputs: list[Any], outputs: list[Any]) -> int:
     """Count each matrix once a step: for whole sequences, or for what is packed of them."""
     weights = inputs[2] if isinstance(inputs[3], bool) else inputs[3]
-    steps = math.prod(inputs[0].shape[:-1])
+    steps = int(math.prod(inputs[0].shape[:-1]))
     return steps * sum(int(one.numel()) for one in weights if one.dim() == 2)
 
 

@@ -175,7 +175,7 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
         elif inner.counts:
             _add(whole.counts, inner.counts)
             _add(whole.unsupported, inner.unsupported)
-        elif not func.is_view:
+        elif not (func.is_view or name.startswith("profiler::")):
             _add(whole.unsupported, {tuple(self._running): Counter({name: 1})})
         return out
 
