@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -36,16 +37,21 @@ class OperatorAnalyzer:
         The model; on the device "meta" too, which takes no memory.
     inputs : Tensor or tuple
         What it is called with: a tuple are several arguments, everything else is one.
+    call : Callable, optional
+        What calls it, where positional arguments do not do; the inputs are then not used.
     """
 
     default_handles: Mapping[str, Handle] = {}
     torchs_own = False
     _warns_unsupported = True
 
-    def __init__(self, model: nn.Module, inputs: Any) -> None:
+    def __init__(
+        self, model: nn.Module, inputs: Any, call: Callable[[], Any] | None = None
+    ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be an nn.Module, got {type(model).__name__}")
         self._model = model
+        self._call = call
         self._inputs: tuple[Any, ...] = inputs if isinstance(inputs, tuple) else (inputs,)
         self._handles: dict[str, Handle | None] = dict(self.default_handles)
         self._torch = self.torchs_own
@@ -149,6 +155,7 @@ class OperatorAnalyzer:
         made = type(self)(
             self._model if new_model is None else new_model,
             self._inputs if new_inputs is None else new_inputs,
+            self._call if new_model is None and new_inputs is None else None,
         )
         made._handles, made._torch = dict(self._handles), self._torch
         made._ancestors = self._ancestors
@@ -187,7 +194,8 @@ class OperatorAnalyzer:
 
     def _record(self) -> Record:
         if self._found is None:
-            self._found = record(self._model, self._inputs, self._handles, self._torch)
+            call = self._call or functools.partial(self._model, *self._inputs)
+            self._found = record(self._model, call, self._handles, self._torch)
             if self._warn_of_unsupported and (unsupported := self.unsupported_ops()):
                 listed = ", ".join(f"{name} ({times})" for name, times in unsupported.items())
                 logger.warning("operators that nothing counts, and how often they ran: %s", listed)
@@ -228,6 +236,8 @@ class FlopAnalyzer(OperatorAnalyzer):
         The model.
     inputs : Tensor or tuple
         What it is called with: a tuple are several arguments.
+    call : Callable, optional
+        What calls it, where positional arguments do not do; the inputs are then not used.
 
     Examples
     --------
@@ -253,6 +263,8 @@ class ActivationAnalyzer(OperatorAnalyzer):
         The model.
     inputs : Tensor or tuple
         What it is called with: a tuple are several arguments.
+    call : Callable, optional
+        What calls it, where positional arguments do not do; the inputs are then not used.
     """
 
     default_handles = ACTIVATIONS

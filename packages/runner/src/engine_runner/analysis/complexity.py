@@ -102,7 +102,10 @@ def get_model_complexity_info(
         raise ValueError(f'"input_shape" and "inputs" {both}')
     if inputs is None:
         inputs = _random(model, input_shape)
-    costs, flops, activations = _costs(model, inputs)
+    flop_counter = FlopAnalyzer(model, inputs)
+    activation_counter = ActivationAnalyzer(model, inputs).uncalled_modules_warnings(False)
+    costs = costs_of(model, flop_counter, activation_counter)
+    flops, activations = flop_counter.total(), activation_counter.total()
     params = costs[""].params
     return {
         "flops": flops,
@@ -112,7 +115,7 @@ def get_model_complexity_info(
         "params": params,
         "params_str": short(params),
         "out_table": f"\n{_table(model, costs)}" if show_table else "",
-        "out_arch": _architecture(model, costs) if show_arch else "",
+        "out_arch": architecture(model, costs) if show_arch else "",
     }
 
 
@@ -129,19 +132,18 @@ def _all(values: tuple[Any, ...], kind: type) -> bool:
     return all(isinstance(one, kind) and not isinstance(one, bool) for one in values)
 
 
-def _costs(model: nn.Module, inputs: Any) -> tuple[dict[str, Cost], int, int]:
-    """Return what each module costs, by its first name, and the operations and activations of all."""
-    flops = FlopAnalyzer(model, inputs)
-    acts = ActivationAnalyzer(model, inputs).uncalled_modules_warnings(False)
-    by_flops, by_acts, params = flops.by_module(), acts.by_module(), parameter_count(model)
-    uncalled = flops.uncalled_modules()
-    costs = {
+def costs_of(
+    model: nn.Module, flops: FlopAnalyzer, activations: ActivationAnalyzer
+) -> dict[str, Cost]:
+    """Return what each module of a model costs, by its first name."""
+    by_flops, by_activations = flops.by_module(), activations.by_module()
+    params, uncalled = parameter_count(model), flops.uncalled_modules()
+    return {
         name: Cost(params.get(name, 0), None, None)
         if name in uncalled
-        else Cost(params.get(name, 0), by_flops[name], by_acts[name])
+        else Cost(params.get(name, 0), by_flops[name], by_activations[name])
         for name, _ in model.named_modules()
     }
-    return costs, by_flops[""], by_acts[""]
 
 
 def _table(model: nn.Module, costs: Mapping[str, Cost], max_depth: int = 3) -> str:
@@ -183,7 +185,8 @@ def _to_the_one_child(name: str, costs: Mapping[str, Cost]) -> str:
     return name
 
 
-def _architecture(model: nn.Module, costs: Mapping[str, Cost]) -> str:
+def architecture(model: nn.Module, costs: Mapping[str, Cost]) -> str:
+    """Return what a model prints as, with what each module of it costs."""
     shown = {name: cost for name, cost in costs.items() if cost or cost.flops is None}
     missing = any(cost.flops is None for cost in shown.values())
     return (_MISSING if missing else "") + "\n" + _description(model, "", shown)

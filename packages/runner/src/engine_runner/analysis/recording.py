@@ -61,7 +61,7 @@ class Record:
 
 def record(
     model: nn.Module,
-    inputs: tuple[Any, ...],
+    call: Callable[[], Any],
     handles: Mapping[str, Handle | None],
     torchs_own: bool = False,
 ) -> Record:
@@ -70,9 +70,9 @@ def record(
     Parameters
     ----------
     model : nn.Module
-        It is called once, in the mode that it is in.
-    inputs : tuple
-        Its arguments.
+        The model; it is called in the mode that it is in.
+    call : Callable
+        What calls it.
     handles : Mapping
         What counts an operator, by its name; None leaves it out.
     torchs_own : bool
@@ -85,7 +85,7 @@ def record(
         stack.enter_context(_plain())
         stack.enter_context(torch._C._AutoDispatchBelowAutograd())
         stack.enter_context(counting)
-        model(*inputs)
+        call()
     return found
 
 
