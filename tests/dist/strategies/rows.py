@@ -13,6 +13,7 @@ from typing import Any
 from engine_dist.strategies import (
     DDPStrategy,
     DeepSpeedStrategy,
+    FSDP1Strategy,
     FSDPStrategy,
     SingleDeviceStrategy,
     Strategy,
@@ -49,6 +50,8 @@ class Row:
     crossed : bool
         Whether it goes on from the checkpoints of others, and they from its; a second setting of
         one strategy need not.
+    short : bool
+        Whether what is trained by it at every change is little, as of a second setting.
     optimizer : callable, optional
         Makes the optimizer from parameter groups, by default AdamW.
     """
@@ -64,6 +67,7 @@ class Row:
     library: str | None = None
     lacks: tuple[tuple[str, str], ...] = ()
     crossed: bool = True
+    short: bool = False
     optimizer: Callable[..., Any] | None = None
 
     @property
@@ -128,6 +132,20 @@ def fsdp_replicas(variation: Variation) -> Strategy:
     return fsdp(variation, replicas=2, mixed_precision=None)
 
 
+def fsdp1(sharding: str) -> Callable[[Variation], Strategy]:
+    """Train runs of numbers, by torch's first way of sharding."""
+
+    def make(variation: Variation) -> Strategy:
+        recomputed = {"classes": variation.block} if variation.recompute else None
+        mixed = {"param_dtype": "bfloat16", "reduce_dtype": "float32"} if variation.bf16 else None
+        return FSDP1Strategy(
+            device="cpu", wrap={"classes": variation.block}, mixed_precision=mixed,
+            model_wrapper={"sharding_strategy": sharding}, activation_checkpointing=recomputed,
+        )  # fmt: skip
+
+    return make
+
+
 def deepspeed(stage: int) -> Row:
     """Train by DeepSpeed's engine, which has a form of checkpoints of its own."""
 
@@ -158,5 +176,8 @@ ROWS: dict[str, Row] = {
     "fsdp-kept-offload": Row(fsdp_kept, crossed=False),
     "fsdp-meta": Row(fsdp_meta),
     "fsdp-2x1": Row(fsdp_replicas, crossed=False),
+    "fsdp1": Row(fsdp1("FULL_SHARD")),
+    "fsdp1-grad-op": Row(fsdp1("SHARD_GRAD_OP"), crossed=False, short=True),
+    "fsdp1-none": Row(fsdp1("NO_SHARD"), crossed=False, short=True),
     **{f"deepspeed-zero{stage}": deepspeed(stage) for stage in range(4)},
 }
