@@ -121,16 +121,9 @@ class FSDPStrategy(Strategy):
         self.skip_init_weights = skip_init_weights
         self.meta_init = meta_init
 
-    def setup_environment(
-        self, launcher: str = "none", dist_cfg: Mapping[str, Any] | None = None
-    ) -> None:
-        """Join the other processes; those that split layers together share their data from here on."""
-        super().setup_environment(launcher, dist_cfg)
-        self._share_data()
-
-    def _share_data(self) -> None:
-        if self.tensor_parallel is not None and is_distributed():
-            self.tensor_parallel.share()
+    def neighbours(self) -> int:
+        """Return how many processes split layers together."""
+        return 1 if self.tensor_parallel is None else self.tensor_parallel.neighbours()
 
     @contextmanager
     def building(self) -> Iterator[None]:
@@ -160,7 +153,6 @@ class FSDPStrategy(Strategy):
                 "start the job by torchrun (or srun, mpirun) and give its launcher='pytorch' ('slurm', "
                 "'mpi'), or use SingleDeviceStrategy"
             )
-        self._share_data()
         known = model is self._in_place
         if not known and make_optimizer is not None:
             self._set_first_weights(model)

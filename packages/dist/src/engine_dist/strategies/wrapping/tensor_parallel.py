@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from engine_config.near_names import near_names
-from engine_dist.data_parallel import share_data
 from engine_dist.late import instance_of, is_dtensor
 from engine_dist.ranks import get_world_size
 from engine_dist.strategies.wrapping.layer_styles import Layer, layer_of
@@ -73,15 +72,15 @@ class TensorParallel:
             raise ValueError(f"tensor_parallel is a dict of size and plan, got {setting!r}")
         return cls(**given)
 
-    def neighbours(self) -> int:
-        """Return how many processes split a layer.
+    def neighbours(self, world: int | None = None) -> int:
+        """Return how many processes split a layer, of all those there are, or of another number.
 
         Raises
         ------
         ValueError
             If the number of all is no multiple of it.
         """
-        world = get_world_size()
+        world = get_world_size() if world is None else world
         size = world if self.size is None else self.size
         if world % size:
             raise ValueError(
@@ -90,9 +89,17 @@ class TensorParallel:
             )
         return size
 
-    def share(self) -> None:
-        """Let neighbours have the same data from now on; see `share_data`."""
-        share_data(self.neighbours())
+    def fitting(self, model: nn.Module, size: int) -> dict[str, Any]:
+        """Return how each module is split that the plan means.
+
+        Raises
+        ------
+        ValueError
+            If a pattern matches nothing, or a layer cannot be split so over so many processes.
+        """
+        layers = self._layers(model)
+        _refuse([_misfit(model, name, layer, size) for name, layer in layers.items()])
+        return layers
 
     def apply(self, model: nn.Module, mesh: DeviceMesh) -> None:
         """Split the layers of a model over a mesh with one dimension.
@@ -103,8 +110,7 @@ class TensorParallel:
             If a pattern matches nothing, a layer cannot be split so, or of several names of one
             parameter some are split otherwise than others; all such faults at once.
         """
-        layers = self._layers(model)
-        _refuse([_misfit(model, name, layer, mesh.size()) for name, layer in layers.items()])
+        layers = self.fitting(model, mesh.size())
         tied, trained = tied_names(model), _trained(model)
         for name, layer in layers.items():
             module = model.get_submodule(name)
