@@ -13,6 +13,7 @@ from typing import Any
 from engine_dist.strategies import (
     DDPStrategy,
     DeepSpeedStrategy,
+    FSDP1Strategy,
     FSDPStrategy,
     SingleDeviceStrategy,
     Strategy,
@@ -50,6 +51,8 @@ class Row:
     crossed : bool
         Whether it goes on from the checkpoints of others, and they from its; a second setting of
         one strategy need not.
+    short : bool
+        Whether what is trained by it at every change is little, as of a second setting.
     optimizer : callable, optional
         Makes the optimizer from parameter groups, by default AdamW.
     """
@@ -65,6 +68,7 @@ class Row:
     library: str | None = None
     lacks: tuple[tuple[str, str], ...] = ()
     crossed: bool = True
+    short: bool = False
     optimizer: Callable[..., Any] | None = None
 
     @property
@@ -139,6 +143,20 @@ def fsdp_tp(variation: Variation) -> Strategy:
     return fsdp(variation, tensor_parallel={"size": 2})
 
 
+def fsdp1(sharding: str) -> Callable[[Variation], Strategy]:
+    """Train runs of numbers, by torch's first way of sharding."""
+
+    def make(variation: Variation) -> Strategy:
+        recomputed = {"classes": variation.block} if variation.recompute else None
+        mixed = {"param_dtype": "bfloat16", "reduce_dtype": "float32"} if variation.bf16 else None
+        return FSDP1Strategy(
+            device="cpu", wrap={"classes": variation.block}, mixed_precision=mixed,
+            model_wrapper={"sharding_strategy": sharding}, activation_checkpointing=recomputed,
+        )  # fmt: skip
+
+    return make
+
+
 def deepspeed(stage: int) -> Row:
     """Train by DeepSpeed's engine, which has a form of checkpoints of its own."""
 
@@ -173,5 +191,8 @@ ROWS: dict[str, Row] = {
     "fsdp-2x1": Row(fsdp_replicas, crossed=False),
     "tp": Row(tp, shards=1, lacks=_CONV),
     "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, lacks=_CONV),
+    "fsdp1": Row(fsdp1("FULL_SHARD")),
+    "fsdp1-grad-op": Row(fsdp1("SHARD_GRAD_OP"), crossed=False, short=True),
+    "fsdp1-none": Row(fsdp1("NO_SHARD"), crossed=False, short=True),
     **{f"deepspeed-zero{stage}": deepspeed(stage) for stage in range(4)},
 }

@@ -69,8 +69,15 @@ def compare(name: str, row: Row, varied: str, own: Course, by_hand: Course) -> N
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("varied", VARIATIONS)
-@pytest.mark.parametrize("name", ROWS)
+SHORT = ("conv", "uneven-accumulation", "all")
+CELLS = [
+    pytest.param(name, varied, marks=pytest.mark.slow if row.short and varied not in SHORT else ())
+    for name, row in ROWS.items()
+    for varied in VARIATIONS
+]
+
+
+@pytest.mark.parametrize(("name", "varied"), CELLS)
 def test_trains_as_one_device(name: str, varied: str, pools: Pools) -> None:
     row = cell(name, varied)
     first, *others = pools[row.processes](train, name, varied)

@@ -265,7 +265,7 @@ def _strategy_of(trial: Trial, name: str) -> Strategy:
     settings = dict(trial.settings)
     if name in ("DDPStrategy", "ZeRO1Strategy"):
         settings |= trial.of_replicas
-    if name == "FSDPStrategy":
+    if name in ("FSDPStrategy", "FSDP1Strategy"):
         settings["wrap"] = {"classes": "Block"}
     return kind(device="cpu", **settings)
 

@@ -47,6 +47,7 @@ _SHARES = (
     "each process would estimate it from its own share of the parameters, and another than all "
     "together: the weights come out different, and nothing says so"
 )
+_NO_SHAPE = "it goes by the shape of a parameter, of which each process has a run of numbers"
 
 TABLE: Mapping[str, Mapping[str, str]] = {
     "SingleDeviceStrategy": {"tensor_parallel": _NO_PLAN, "offload": _ONE_DEVICE},
@@ -66,6 +67,17 @@ TABLE: Mapping[str, Mapping[str, str]] = {
             "its steps are reckoned in bfloat16 and, of a split parameter, piece by piece: weights "
             "differ from those of one device by some 1e-3 after a few steps"
         ),
+        "global_step_size": _SHARES,
+    },
+    "FSDP1Strategy": {
+        "find_unused": (
+            "of a part that is gathered at once, what took no part has a gradient of zeros rather "
+            "than none, and is moved by decay and momentum nevertheless"
+        ),
+        "tensor_parallel": _NO_PLAN,
+        "offload": "beside a CPU it computes on what is not there any more",
+        "adafactor": _NO_SHAPE,
+        "muon": _NO_SHAPE,
         "global_step_size": _SHARES,
     },
 }
