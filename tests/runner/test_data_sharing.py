@@ -26,7 +26,7 @@ def config_of(folder: str, **changes: Any) -> dict[str, Any]:
         loader.dataset.update(block_size=16, characters=7000)
         loader.update(batch_size=16, num_workers=workers)
     cfg.train_cfg.update(max_iters=ITERS, val_interval=5)
-    cfg.param_scheduler = [dict(type="CosineAnnealingLR", by_epoch=False)]
+    cfg.param_scheduler = [{"type": "CosineAnnealingLR", "by_epoch": False}]
     cfg.default_hooks.logger.interval = 1
     cfg.default_hooks.checkpoint.interval = 4
     cfg.log_processor.window_size = 1

@@ -173,7 +173,7 @@ def deepspeed(stage: int) -> Row:
     uneven = ("uneven", "uneven-accumulation", "all")
     lacks = tuple((name, why) for name in uneven)
     norm = 1e-5 if stage else float("inf")  # without ZeRO the engine tells none
-    return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False)
+    return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False, short=stage < 3)
 
 
 _CONV = (("conv", "convolutions have no layers that a plan splits"),)
@@ -182,13 +182,13 @@ ROWS: dict[str, Row] = {
     "single": Row(single, processes=1),
     "ddp": Row(ddp),
     # the first iteration's gradients are averaged by themselves, and so rounded otherwise
-    "ddp-static": Row(ddp_static, continuation=1e-6),
-    "ddp-unused": Row(ddp_unused),
+    "ddp-static": Row(ddp_static, continuation=1e-6, short=True),
+    "ddp-unused": Row(ddp_unused, short=True),
     "zero1": Row(zero1),
     "fsdp": Row(fsdp),
-    "fsdp-kept-offload": Row(fsdp_kept, crossed=False),
-    "fsdp-meta": Row(fsdp_meta),
-    "fsdp-2x1": Row(fsdp_replicas, crossed=False),
+    "fsdp-kept-offload": Row(fsdp_kept, crossed=False, short=True),
+    "fsdp-meta": Row(fsdp_meta, short=True),
+    "fsdp-2x1": Row(fsdp_replicas, crossed=False, short=True),
     "tp": Row(tp, shards=1, lacks=_CONV),
     "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, lacks=_CONV),
     "fsdp1": Row(fsdp1("FULL_SHARD")),

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine_dist import get_rank, get_world_size
+from engine_dist import data_parallel, get_world_size
 from engine_dist import strategies as all_strategies
 from engine_dist.checkpoint import load_state_dict
 from engine_dist.checkpoint.asynchronous import AsyncSaver, own_group
@@ -122,6 +122,9 @@ class Trial:
             return None
 
 
+# some layers alone, of an odd number of features, which are put together again
+_PLAN = {"blocks.0.first": "colwise_rep", "head": "colwise_rep"}
+
 TRIALS: dict[str, Trial] = {
     "accumulation": Trial(wrapper={"accumulative_counts": 3}),
     "clip_norm": Trial(wrapper={"clip_grad": {"max_norm": 0.01}}, optimizer="torch.optim.SGD", rate=1),
@@ -137,7 +140,7 @@ TRIALS: dict[str, Trial] = {
     ),
     "async_checkpoint": Trial(background=True),
     "reshard_on_load": Trial(resharded=True),
-    "tensor_parallel": Trial(settings={"tensor_parallel": {"head": "colwise"}}),
+    "tensor_parallel": Trial(settings={"tensor_parallel": {"size": 2, "plan": _PLAN}}),
     "offload": Trial(settings={"cpu_offload": True}),
     "fp16": Trial(amp="float16", bound=1e-2),
     "bf16": Trial(amp="bfloat16", bound=3e-2),
@@ -214,6 +217,9 @@ class _Run:
         self.trial = trial
         self.losses: list[float] = []
         model: nn.Module = Net(trial.norm, trial.turns)
+        if name is not None:
+            self.strategy = _strategy_of(trial, name)
+            self.strategy.setup_environment()
         if trial.norm and name is not None:
             model = convert_sync_batchnorm(model)
         if trial.compiles and name is not None:
@@ -221,7 +227,6 @@ class _Run:
         if name is None:
             self.model, self.wrapper = model, self._wrapper_of(model)
         else:
-            self.strategy = _strategy_of(trial, name)
             prepared = self.strategy.prepare(model, self._wrapper_of)
             assert prepared.optimizer is not None
             self.model, self.wrapper = prepared.model, prepared.optimizer
@@ -237,7 +242,7 @@ class _Run:
     def go(self, steps: range) -> None:
         for step in steps:
             batch = torch.randn(8, 7, generator=torch.Generator().manual_seed(step))
-            mine = batch.chunk(get_world_size())[get_rank()]
+            mine = batch.chunk(data_parallel().size)[data_parallel().rank]
             with self.wrapper.optim_context(self.model):
                 loss: Tensor = self.model(mine, turn=step % 2)
             self.wrapper.update_params(loss)
@@ -267,6 +272,8 @@ def _strategy_of(trial: Trial, name: str) -> Strategy:
         settings |= trial.of_replicas
     if name in ("FSDPStrategy", "FSDP1Strategy"):
         settings["wrap"] = {"classes": "Block"}
+    if name == "TensorParallelStrategy":
+        settings |= settings.pop("tensor_parallel", {"plan": _PLAN})
     return kind(device="cpu", **settings)
 
 

@@ -42,12 +42,17 @@ ABILITIES: Mapping[str, str] = {
 
 _ONE_DEVICE = "a strategy for one device has no place to put the rest"
 _WHOLE = "each process holds the whole model on its device"
-_NO_PLAN = "no strategy applies a plan of which layers to split"
+_NO_PLAN = "it has no plan of which layers to split"
 _SHARES = (
     "each process would estimate it from its own share of the parameters, and another than all "
     "together: the weights come out different, and nothing says so"
 )
 _NO_SHAPE = "it goes by the shape of a parameter, of which each process has a run of numbers"
+_SPLIT = "Adafactor cannot reckon with parameters that are split"
+_PIECES = (
+    "its steps are reckoned in bfloat16 and, of a split parameter, piece by piece: weights differ from "
+    "those of one device by some 1e-3 after a few steps"
+)
 
 TABLE: Mapping[str, Mapping[str, str]] = {
     "SingleDeviceStrategy": {"tensor_parallel": _NO_PLAN, "offload": _ONE_DEVICE},
@@ -61,12 +66,14 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "FSDPStrategy": {
-        "tensor_parallel": _NO_PLAN,
-        "adafactor": "Adafactor cannot reckon with parameters that are split",
-        "muon": (
-            "its steps are reckoned in bfloat16 and, of a split parameter, piece by piece: weights "
-            "differ from those of one device by some 1e-3 after a few steps"
-        ),
+        "adafactor": _SPLIT,
+        "muon": _PIECES,
+        "global_step_size": _SHARES,
+    },
+    "TensorParallelStrategy": {
+        "offload": "each process holds its parts of the layers, and all else, on its device",
+        "adafactor": _SPLIT,
+        "muon": _PIECES,
         "global_step_size": _SHARES,
     },
     "FSDP1Strategy": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import MethodType
 from typing import Any
 
@@ -64,11 +64,19 @@ def _by_mesh(whole: Callable[..., Any]) -> Callable[..., Any]:
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        # what an optimizer keeps of a group, as a count of steps, goes on once
+        before = [_settings(group) for group in self.param_groups]
         for _ in each_mesh(self):
+            for group, settings in zip(self.param_groups, before, strict=True):
+                group.update(settings)
             whole()
         return loss
 
     return step
+
+
+def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in group.items() if name != "params"}
 
 
 def _mesh_of(param: Tensor) -> Any:
