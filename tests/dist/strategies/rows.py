@@ -41,7 +41,7 @@ class Row:
     bf16 : float
         The same for a loss in bfloat16, relatively.
     continuation : float
-        How far weights may be from an unbroken training's after a resumption.
+        How far weights, losses and norms may be from an unbroken training's after a resumption.
     shards : int, optional
         Processes that the samples of a step are split over; by default all.
     library : str, optional

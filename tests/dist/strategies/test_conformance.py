@@ -105,8 +105,8 @@ def test_goes_on_from_its_own_checkpoint(
     resumed = pools[row.processes](resume, name, varied, path, 4)
     # the buffers of a checkpoint are the main process'
     for own, whole in zip(resumed[: 1 if varied == "conv" else None], unbroken, strict=False):
-        assert own.losses == whole.losses[4:]
-        assert own.norms == whole.norms[-len(own.norms) :]
+        assert relative(own.losses, whole.losses[4:]) <= row.continuation
+        assert relative(own.norms, whole.norms[-len(own.norms) :]) <= row.continuation
         assert distance(own.weights, whole.weights) <= row.continuation
         assert distance(own.averages, whole.averages) <= row.continuation
         assert distance(own.buffers, whole.buffers) == 0
