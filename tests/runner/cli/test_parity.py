@@ -161,6 +161,14 @@ def test_a_model_that_does_not_train_is_no_verdict(prove: Prove) -> None:
         prove("ddp", "train_dataloader.batch_size=12")
 
 
+def test_split_layers_train_on_all_samples(prove: Prove) -> None:
+    plan = "strategy={'type': 'TensorParallelStrategy', 'plan': {'first': 'colwise', 'last': 'rowwise'}}"
+    assert rulings(prove("tp,ddp", plan)) == ["equal", "equal"]
+    (verdict,) = prove("tp")
+    assert verdict.ruling == "refused"
+    assert "tensor_parallel_plan" in verdict.why[0]
+
+
 @pytest.mark.skipif(find_spec("deepspeed") is None, reason="DeepSpeed is not installed")
 def test_deepspeed_by_either_wrapper(prove: Prove) -> None:
     optimizer = "optim_wrapper.optimizer={'type': 'AdamW', 'lr': 0.01}"
@@ -231,6 +239,13 @@ EXAMPLE = str(Path(__file__).parents[3] / "examples" / "lm" / "config.py")
 
 @pytest.mark.slow
 def test_the_example_on_all(capsys: pytest.CaptureFixture[str]) -> None:
-    names = "ddp,fsdp,zero1,deepspeed-zero3"
-    assert main(["parity", EXAMPLE, "--strategies", names, "--steps", "5"]) == 0
-    assert capsys.readouterr().out.count(" equal\n") == 4
+    names = "ddp,fsdp,zero1,deepspeed-zero3,tp"
+    assert main(["parity", EXAMPLE, "--strategies", names, "--steps", "5", "--nproc", "2"]) == 0
+    assert capsys.readouterr().out.count(" equal\n") == 5
+
+
+def test_the_example_on_two(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["model.width=16", "model.depth=1", "train_dataloader.batch_size=4"]
+    arguments = ["--strategies", "ddp,fsdp", "--steps", "2", "--cfg-options", *small]
+    assert main(["parity", EXAMPLE, *arguments]) == 0
+    assert capsys.readouterr().out.count(" equal\n") == 2

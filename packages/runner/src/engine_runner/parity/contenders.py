@@ -33,15 +33,12 @@ class Contender:
         What it is made with, unless the configuration says how.
     library : str, optional
         Without which it does not run; it is an extra of engine-dist of the same name.
-    whole_batches : bool
-        Whether all processes train on the same samples.
     """
 
     name: str
     kind: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     library: str | None = None
-    whole_batches: bool = False
 
 
 KNOWN: dict[str, Contender] = {
@@ -59,7 +56,7 @@ KNOWN: dict[str, Contender] = {
             for stage in range(4)
         ),
         Contender("colossalai", "ColossalAIStrategy", library="colossalai"),
-        Contender("tp", "TensorParallelStrategy", whole_batches=True),
+        Contender("tp", "TensorParallelStrategy"),
     )
 }  # fmt: skip
 
@@ -85,7 +82,7 @@ def contender_named(name: str) -> Contender:
 
 
 def in_the_way(
-    one: Contender, cfg: Config, processes: int
+    one: Contender, cfg: Config
 ) -> tuple[Literal["refused", "not installed"], str] | None:
     """Return why a strategy is not tried: a verdict and its reason; None where nothing is in the way."""
     kind: Any = STRATEGIES.get(one.kind)
@@ -94,7 +91,7 @@ def in_the_way(
     if one.library is not None and find_spec(one.library) is None:
         extra = f"pip install 'engine-dist[{one.library}]'"
         return "not installed", f"{one.library} is missing: {extra}"
-    asked: Any = on(cfg, one, processes)
+    asked: Any = on(cfg, one)
     if _kind(cfg.get("optim_wrapper") or {}) != "DeepSpeedOptimWrapper":
         asked.optim_wrapper = cfg.get("optim_wrapper")  # by its own lines
     classes = [base.__name__ for base in kind.__mro__]
@@ -110,7 +107,7 @@ def in_the_way(
     return None
 
 
-def on(cfg: Config, one: Contender | None, processes: int) -> Config:
+def on(cfg: Config, one: Contender | None) -> Config:
     """Return a configuration that trains on a strategy; on one device, without one.
 
     What DeepSpeed's engine does by itself becomes settings of it, and the other way round.
@@ -131,8 +128,6 @@ def on(cfg: Config, one: Contender | None, processes: int) -> Config:
         return made  # type: ignore[no-any-return]  # as above
     if one.kind in ("DDPStrategy", "ZeRO1Strategy") and name != one.kind:
         settings |= _of_replicas(cfg)
-    if one.kind == "TensorParallelStrategy":
-        settings.setdefault("size", processes)
     made.strategy = settings
     made.optim_wrapper = updates.for_a_wrapper()
     return made  # type: ignore[no-any-return]  # as above
@@ -140,7 +135,7 @@ def on(cfg: Config, one: Contender | None, processes: int) -> Config:
 
 def steps_of(cfg: Config) -> int:
     """Return how many losses make a step of one device."""
-    wrapper = on(cfg, None, 1).get("optim_wrapper")
+    wrapper = on(cfg, None).get("optim_wrapper")
     counts = wrapper.get("accumulative_counts", 1) if isinstance(wrapper, Mapping) else 1
     return counts if isinstance(counts, int) else 1
 

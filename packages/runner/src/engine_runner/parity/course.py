@@ -30,6 +30,8 @@ class Course:
         Whether the model drew random numbers all the same.
     batch_norm : list of str
         Layers that normalise by the samples of their own process.
+    share : tuple of int
+        Which share of the samples was trained on, of how many.
     of_parts : dict
         By loss, on the first samples and first weights: on all together, and the mean of those on
         the parts; empty where that cannot be told.
@@ -41,6 +43,7 @@ class Course:
     silenced: list[str] = field(default_factory=list)
     draws: bool = False
     batch_norm: list[str] = field(default_factory=list)
+    share: tuple[int, int] = (0, 1)
     of_parts: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 

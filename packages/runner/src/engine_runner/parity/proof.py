@@ -85,7 +85,7 @@ class Proof:
 
     def of(self, one: Contender) -> Verdict:
         """Return what the comparison finds of a strategy."""
-        obstacle = in_the_way(one, self.cfg, self.pool.world_size)
+        obstacle = in_the_way(one, self.cfg)
         if obstacle is not None:
             return Verdict(one.name, obstacle[0], (obstacle[1],))
         alone, task = self.alone, self._task(one.name)
@@ -93,11 +93,11 @@ class Proof:
             ranks = self._run(task)
         except RankError as error:
             return Verdict(one.name, *_failure(error))
-        own = _together(ranks, whole=one.whole_batches)
+        own = _together(ranks)
         weights = _read(task.weights), _read(self._task(ALONE).weights)
         found = gaps(own, alone, weights, self.bounds, steps_of(self.cfg))
         task.weights.unlink()
-        return judged(one.name, found, causes(own, alone, self.bounds, not one.whole_batches))
+        return judged(one.name, found, causes(own, alone, self.bounds))
 
     def _task(self, name: str) -> Task:
         iterations = self.steps * steps_of(self.cfg)
@@ -136,13 +136,14 @@ def processes(count: int) -> Iterator[ProcessPool]:
             os.environ[hidden] = before
 
 
-def _together(ranks: list[Course], *, whole: bool) -> Course:
+def _together(ranks: list[Course]) -> Course:
     """Return what came of a training on all processes: losses are means over them."""
     losses = [
         {name: sum(one[name] for one in of_all) / len(of_all) for name in of_all[0]}
         for of_all in zip(*(course.losses for course in ranks), strict=True)
     ]
-    samples = ranks[0].samples if whole else [one for course in ranks for one in course.samples]
+    by_share = {course.share: course.samples for course in ranks}
+    samples = [one for of_share in by_share.values() for one in of_share]
     draws = any(course.draws for course in ranks)
     return replace(ranks[0], losses=losses, samples=samples, draws=draws)
 

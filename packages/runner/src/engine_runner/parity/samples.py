@@ -44,10 +44,11 @@ class Plan:
     batches: Sequence[Sequence[Batch]]
     length: int | None
 
-    def loader(self, settings: Mapping[str, Any], part: int | None) -> Any:
-        """Return a loader of one part of each iteration's samples, or of all in one batch."""
+    def loader(self, settings: Mapping[str, Any], share: int, shares: int) -> Any:
+        """Return a loader of one share of each iteration's samples, of so many: one part or several."""
+        size = len(self.batches[0]) // shares
         own = [
-            [index for one in parts for index in one] if part is None else list(parts[part])
+            [index for one in parts[share * size : (share + 1) * size] for index in one]
             for parts in self.batches
         ]
         given = {"dataset": self.data, "batch_sampler": Batches(own, self.length)}

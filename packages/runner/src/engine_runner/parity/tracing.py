@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from engine_config import Config, apply_overrides, is_trusted
 from engine_dist import (
+    data_parallel,
     get_rank,
     get_rng_state,
     get_world_size,
@@ -30,6 +31,7 @@ from engine_dist.wrappers.steps import forward_batch, parse_losses, preprocess
 from engine_optim.wrappers.clipping import Clip, global_norm
 from engine_registry import DefaultScope, restrict
 from engine_runner.assembly.defaults import DEFAULT_HOOKS
+from engine_runner.assembly.loops import as_train_loop
 from engine_runner.assembly.optimizers import scale_lr
 from engine_runner.hooks.hook import Hook
 from engine_runner.model import BaseModel
@@ -107,16 +109,13 @@ def _train(task: Task) -> Course:
     one = None if task.name == ALONE else contender_named(task.name)
     given = Config.fromfile(task.config)
     apply_overrides(given, list(task.overrides))
-    cfg = on(given, one, task.processes)
+    cfg = on(given, one)
     seed = seed_of(cfg)
     scope = DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmengine"))
     with scope, nullcontext() if is_trusted(cfg) else restrict():
         set_random_seed(seed)
         plan = plan_of(cfg.train_dataloader, seed, task.processes, task.iterations)
-        whole = one is None or one.whole_batches
-        part = None if whole else int(os.environ["RANK"])
-        loader = plan.loader(cfg.train_dataloader, part)
-    runner = _Traced(task, cfg, plan, loader, seed)
+    runner = _Traced(task, cfg, plan, seed)
     try:
         runner.set_up_training()
     except Exception as error:
@@ -133,7 +132,7 @@ def _train(task: Task) -> Course:
 class _Traced(FlexibleRunner):
     """A run of a few iterations on planned samples, that tells what it does."""
 
-    def __init__(self, task: Task, cfg: Config, plan: Plan, loader: Any, seed: int) -> None:
+    def __init__(self, task: Task, cfg: Config, plan: Plan, seed: int) -> None:
         self.course = Course()
         self._task, self._plan, self._given_loader = task, plan, cfg.train_dataloader
         keys = [key for key in (*OWN_KEYS, "strategy", "compile") if key not in _LEFT_OUT]
@@ -142,7 +141,7 @@ class _Traced(FlexibleRunner):
             "param_scheduler": DEFAULT_HOOKS["param_scheduler"],
         }
         super().__init__(
-            **{**given, "train_dataloader": loader}, cfg=cfg,
+            **given, cfg=cfg,
             work_dir=str(Path(task.folder) / f"{task.name}-run"), experiment_name=f"parity-{task.name}",
             launcher="none" if task.name == ALONE else "pytorch", log_level="ERROR",
             randomness={"seed": seed}, default_hooks=hooks,
@@ -155,17 +154,30 @@ class _Traced(FlexibleRunner):
         made = super().build_model(model)
         if self._task.still:
             self.course.silenced = silence(made)
-        if get_world_size() == 1:
+        if data_parallel().size == 1:
             made = revert_sync_batchnorm(made)
+        if get_world_size() == 1:
             self.course.of_parts = _of_parts(made, self._plan, self._given_loader)
-        elif self.cfg.get("sync_bn") and not isinstance(self.strategy, DDPStrategy):
+        elif (
+            data_parallel().size > 1
+            and self.cfg.get("sync_bn")
+            and not isinstance(self.strategy, DDPStrategy)
+        ):
             made = convert_sync_batchnorm(made, self.cfg["sync_bn"])
         return made
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """Return the training loop over what was planned for this process."""
+        own = data_parallel()
+        self.course.share = own.rank, own.size
+        return as_train_loop(
+            loop, self._itself, self._plan.loader(self._given_loader, own.rank, own.size)
+        )
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
         """Scale learning rates by the samples of an iteration, which are those of all processes."""
         samples = sum(map(len, self._plan.batches[0]))
-        scale_lr(optim_wrapper, auto_scale_lr, lambda: samples // get_world_size())
+        scale_lr(optim_wrapper, auto_scale_lr, lambda: samples // data_parallel().size)
 
     def _make_optim_wrapper(self, model: nn.Module) -> Any:
         made = super()._make_optim_wrapper(model)
@@ -236,10 +248,11 @@ def _of_parts(model: nn.Module, plan: Plan, settings: Any) -> dict[str, tuple[fl
     try:
         if not isinstance(model, BaseModel) or type(model).train_step is not BaseModel.train_step:
             return {}
-        together = _losses_on(model, next(iter(plan.loader(settings, None))))
+        together = _losses_on(model, next(iter(plan.loader(settings, 0, 1))))
+        count = len(plan.batches[0])
         parts = [
-            _losses_on(model, next(iter(plan.loader(settings, part))))
-            for part in range(len(plan.batches[0]))
+            _losses_on(model, next(iter(plan.loader(settings, part, count))))
+            for part in range(count)
         ]
         return {
             name: (value, sum(one[name] for one in parts) / len(parts))

@@ -42,7 +42,7 @@ def judged(strategy: str, found: Gaps, causes_of: Iterator[str]) -> Verdict:
     return Verdict(strategy, "differs", (*map(str, found.spots), *causes_of), found)
 
 
-def causes(own: Course, alone: Course, bounds: Bounds, parted: bool) -> Iterator[str]:
+def causes(own: Course, alone: Course, bounds: Bounds) -> Iterator[str]:
     """Yield what of a model or its data makes trainings differ, whatever the strategy.
 
     Parameters
@@ -51,16 +51,13 @@ def causes(own: Course, alone: Course, bounds: Bounds, parted: bool) -> Iterator
         The strategy's, and that of one device.
     bounds : Bounds
         What was not too much.
-    parted : bool
-        Whether each process had samples of its own.
     """
-    if parted and sorted(own.samples) != sorted(alone.samples):
+    parted = own.share[1] > 1
+    if sorted(own.samples) != sorted(alone.samples):
         yield (
             "the samples themselves differ: something that makes them draws from a generator of its "
             "own, or counts how often it is asked; switch it off for the comparison"
         )
-    elif not parted and set(own.samples) != set(alone.samples):
-        yield "the samples themselves differ between two readings of the same data"
     if parted and own.batch_norm:
         first, more = own.batch_norm[0], len(own.batch_norm) - 1
         others = f" and {more} more" if more else ""
