@@ -146,8 +146,16 @@ class Strategy:
         if model is not self._in_place:
             model = self._in_place = self._put_in_place(model)
         made = None if make_optimizer is None else make_optimizer(model)
-        require_optimizers(type(self), made)
+        self._require_optimizers(made)
         return Prepared(model, made)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called in the table of `engine_dist.capabilities`, the most special name first."""
+        return tuple(kind.__name__ for kind in type(self).__mro__)
+
+    def _require_optimizers(self, made: Any) -> None:
+        require_optimizers(self.names, made)
 
     def _put_in_place(self, model: nn.Module) -> nn.Module:
         for activation in self.activation:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from engine_config import Config, values_of
 from engine_config.near_names import near_names
 from engine_registry import STRATEGIES
-from engine_runner.checks.abilities import ability_faults
+from engine_runner.checks.abilities import ability_faults, strategy_named
 
 __all__ = ["ALONE", "Contender", "contender_named", "in_the_way", "on", "steps_of"]
 
@@ -91,20 +91,26 @@ def in_the_way(
     if one.library is not None and find_spec(one.library) is None:
         extra = f"pip install 'engine-dist[{one.library}]'"
         return "not installed", f"{one.library} is missing: {extra}"
-    asked: Any = on(cfg, one)
-    if _kind(cfg.get("optim_wrapper") or {}) != "DeepSpeedOptimWrapper":
-        asked.optim_wrapper = cfg.get("optim_wrapper")  # by its own lines
-    classes = [base.__name__ for base in kind.__mro__]
-    faults = [*ability_faults(values_of(asked), classes)]
-    if faults:
-        return "refused", "; ".join(map(str, faults))
     if one.kind == "DeepSpeedStrategy" and not _can_be_an_engines(cfg.get("optim_wrapper")):
         return "refused", (
             "DeepSpeed's engine accumulates, clips and steps by itself, in place of this "
             "configuration's optim_wrapper; write OptimWrapper, AmpOptimWrapper or "
             "DeepSpeedOptimWrapper, for one optimizer"
         )
-    return None
+    asked: Any = on(cfg, one)
+    names = [strategy_named(values_of(asked)), *(base.__name__ for base in kind.__mro__)]
+    faults = [*ability_faults(values_of(_by_its_own_lines(asked, cfg)), names)]
+    return ("refused", "; ".join(map(str, faults))) if faults else None
+
+
+def _by_its_own_lines(adapted: Any, cfg: Config) -> Config:
+    """Return a configuration whose optimizer wrapper is looked at where it stands in the file."""
+    given: Any = copy(cfg.get("optim_wrapper"))
+    if isinstance(given, Mapping) and _kind(given) != "DeepSpeedOptimWrapper":
+        if _kind(adapted.strategy) == "DeepSpeedStrategy":
+            given["type"] = "DeepSpeedOptimWrapper"  # what it says, the engine is told
+        adapted.optim_wrapper = given
+    return adapted  # type: ignore[no-any-return]  # a copy of a Config
 
 
 def on(cfg: Config, one: Contender | None) -> Config:

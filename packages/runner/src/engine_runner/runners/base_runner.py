@@ -56,8 +56,7 @@ class BaseRunner(Building, Stopping):
         self._recipe = recipe
         self.strategy = strategy
         self.cfg = recipe.config
-        classes = [kind.__name__ for kind in type(strategy).__mro__]
-        require_none([*ability_faults(values_of(self.cfg), classes)])
+        require_none([*ability_faults(values_of(self.cfg), strategy.names)])
         self.setup_env(recipe.env_cfg)
         check_start(recipe)
         drawn = Randomness.from_cfg(recipe.randomness)
