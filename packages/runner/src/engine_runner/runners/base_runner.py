@@ -31,7 +31,7 @@ from engine_runner.checks.ranks import check_start
 from engine_runner.loops import BaseLoop
 from engine_runner.process.names import experiment_name, run_timestamp
 from engine_runner.process.preemption import PREEMPTION
-from engine_runner.process.randomness import Randomness
+from engine_runner.process.randomness import Randomness, part_generators
 from engine_runner.process.restarts import note_what_was_left
 from engine_runner.process.work_dir import hold, make_folder, warn_of_used
 from engine_runner.runners.building import Building
@@ -58,8 +58,7 @@ class BaseRunner(Building, Stopping):
         self._recipe = recipe
         self.strategy = strategy
         self.cfg = recipe.config
-        classes = [kind.__name__ for kind in type(strategy).__mro__]
-        require_none([*ability_faults(values_of(self.cfg), classes)])
+        require_none([*ability_faults(values_of(self.cfg), strategy.names)])
         self.setup_env(recipe.env_cfg)
         check_start(recipe)
         drawn = Randomness.from_cfg(recipe.randomness)
@@ -104,6 +103,8 @@ class BaseRunner(Building, Stopping):
                 if is_main_process():
                     note_what_was_left(self.work_dir, self._resume)
                 self.strategy.initialise(self.model)
+                parted = bool(self._randomness_cfg.get("diff_rank_seed"))
+                part_generators(self.seed, parted=parted)
                 self.call_hook("before_run")
                 self.load_or_resume()
                 tell_counts(self.optim_wrapper, self.model, loop)
