@@ -135,12 +135,17 @@ def fsdp_replicas(variation: Variation) -> Strategy:
 
 def tp(variation: Variation) -> Strategy:
     """Train parts of layers, two processes with the same samples."""
-    return TensorParallelStrategy(2, device="cpu")
+    return TensorParallelStrategy(2, _plan_of(variation), device="cpu")
 
 
 def fsdp_tp(variation: Variation) -> Strategy:
     """Train shards of parts of layers."""
-    return fsdp(variation, tensor_parallel={"size": 2})
+    return fsdp(variation, tensor_parallel={"size": 2, "plan": _plan_of(variation)})
+
+
+def _plan_of(variation: Variation) -> dict[str, str] | None:
+    """Return a plan for a model that has none of its own."""
+    return {"head": "colwise_rep"} if variation.conv else None
 
 
 def fsdp1(sharding: str) -> Callable[[Variation], Strategy]:
@@ -176,8 +181,6 @@ def deepspeed(stage: int) -> Row:
     return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False, short=stage < 3)
 
 
-_CONV = (("conv", "convolutions have no layers that a plan splits"),)
-
 ROWS: dict[str, Row] = {
     "single": Row(single, processes=1),
     "ddp": Row(ddp),
@@ -189,8 +192,8 @@ ROWS: dict[str, Row] = {
     "fsdp-kept-offload": Row(fsdp_kept, crossed=False, short=True),
     "fsdp-meta": Row(fsdp_meta, short=True),
     "fsdp-2x1": Row(fsdp_replicas, crossed=False, short=True),
-    "tp": Row(tp, shards=1, lacks=_CONV),
-    "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, lacks=_CONV),
+    "tp": Row(tp, shards=1),
+    "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, short=True),
     "fsdp1": Row(fsdp1("FULL_SHARD")),
     "fsdp1-grad-op": Row(fsdp1("SHARD_GRAD_OP"), crossed=False, short=True),
     "fsdp1-none": Row(fsdp1("NO_SHARD"), crossed=False, short=True),
