@@ -17,7 +17,7 @@ from engine_dist.checkpoint.checksums import verify_checkpoint
 
 __all__ = ["at_the_end", "checkpoints", "differences", "torn", "unkept", "works_differ"]
 
-_START = re.compile(r"\d{8}_\d{6}")
+_START = re.compile(r"\d{8}_\d{6}(_\d+)?")
 # clocks, memory and names by the time: no two runs have them in common
 _CLOCKS = {"time", "data_time", "memory", "eta", "experiment_name"}
 #: what the other ranks say of one that was killed

@@ -65,8 +65,8 @@ class BaseRunner(Building, Stopping):
         self._randomness_cfg = dict(recipe.randomness)
         self.set_randomness(drawn.seed, drawn.diff_rank_seed, drawn.deterministic)
         self._work_dir = recipe.folder
-        self._timestamp = run_timestamp()
-        self._log_dir = make_folder(self._work_dir, self._timestamp)
+        self._log_dir = make_folder(self._work_dir, run_timestamp())
+        self._timestamp = Path(self._log_dir).name
         watch.report_to(Path(self._log_dir) / "fault.txt")
         self._experiment_name = experiment_name(recipe.experiment_name, self.cfg, self._timestamp)
         if recipe.default_scope is not None:

@@ -14,7 +14,12 @@ from engine_runner.protocols import SavedRun
 from engine_runner.state.batch_change import follow_batch, samples_a_step
 from engine_runner.state.overridden import Given, each_schedule
 from engine_runner.state.parts import Part, parts_of
-from engine_runner.state.schedule_course import catch_up, driven_values, tell_of_ends
+from engine_runner.state.schedule_course import (
+    catch_up,
+    driven_values,
+    run_on,
+    tell_of_ends,
+)
 
 __all__ = ["DamagedPartError", "capture", "restore", "restore_beside"]
 
@@ -71,14 +76,18 @@ def restore(
         if part.key in held:
             _load(part, held[part.key])
     _tell_of_lacks(run, held, parts)
+    facts = state.get("message_hub", {}).get("runtime_info", {})
     if schedulers and "param_schedulers" in state:
-        given.tell_of_schedules(run, state["param_schedulers"])
+        run_on(run, given, facts)
+        given.tell_of_schedules(
+            run, state["param_schedulers"], told=tell_of_ends(run, given, facts)
+        )
         if optimizer and "optimizer" in state:  # else the rates are the configuration's
             follow_batch(run, meta)
     else:
         catch_up(run, start)
+        tell_of_ends(run, given, facts)
     given.tell_of_optimizer(run)
-    tell_of_ends(run, state.get("message_hub", {}).get("runtime_info", {}))
 
 
 def restore_beside(run: SavedRun, state: Mapping[str, Any]) -> None:
