@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from multiprocessing.util import register_after_fork
 from typing import Any, TypeVar, overload
 
@@ -15,8 +15,10 @@ from torch.utils.data import DataLoader
 
 from engine_dataset.collate import as_function
 from engine_dataset.iterable import SplitStream, WithSourceState, is_stream
+from engine_dataset.keys import Keys
 from engine_dataset.samplers import DefaultSampler
 from engine_dataset.seeding import kept_apart, worker_init_fn
+from engine_dataset.short_pass import iterate
 from engine_dataset.worker_rng import Start, WorkerStates, Working
 from engine_dataset.worker_signals import Outliving, kill_in_place_of_asking
 from engine_dist import data_parallel
@@ -134,7 +136,9 @@ class Loader(DataLoader[Any]):
         return states.noting(_telling_of_dead_workers(self._start_inner()))
 
     def _start_inner(self) -> Iterator[Any]:
-        if not self.num_workers or not gc.isenabled():
+        if not self.num_workers:
+            return iterate(self.inner)
+        if not gc.isenabled():
             return kill_in_place_of_asking(iter(self.inner))
         # from the fork on, and not only from where the new process runs what is registered for it
         gc.disable()
@@ -152,47 +156,6 @@ class Loader(DataLoader[Any]):
             return min(self._batches, super().__len__())
         except TypeError:  # a stream of unknown length
             return self._batches
-
-
-class Keys:
-    """What a sampler or batch sampler gives, cut, and with its first given several times.
-
-    Parameters
-    ----------
-    source
-        The sampler or batch sampler.
-
-    Attributes
-    ----------
-    most : int, optional
-        What a pass ends with at the latest.
-    """
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._begun: Iterator[Any] | None = None
-        self.most: int | None = None
-
-    def repeat_first(self, times: int) -> bool:
-        """Let the next pass begin with so many more of its first; False where it has none."""
-        keys = self._begin()
-        first = list(islice(keys, 1))
-        self._begun = chain(first * (times + 1), keys) if first else None
-        return bool(first)
-
-    def __iter__(self) -> Iterator[Any]:
-        # not before the first is wanted: torch makes two iterators for a pass, and uses one
-        begun, self._begun = self._begun, None
-        yield from self._begin() if begun is None else begun
-
-    def _begin(self) -> Iterator[Any]:
-        keys = iter(self._source)
-        if self.most == 0:
-            next(keys, None)  # so that the sampler has begun, and goes on from there no more
-        return keys if self.most is None else islice(keys, self.most)
-
-    def __len__(self) -> int:
-        return len(self._source)
 
 
 def _leave_garbage(loader: Loader) -> None:
