@@ -92,8 +92,8 @@ class OperatorAnalyzer:
         return self._sum(self._record().unsupported)[self.canonical_module_name(module_name)]
 
     def uncalled_modules(self) -> set[str]:
-        """Return the modules that were not called; those that only hold others are none."""
-        called = self._record().called
+        """Return the modules of which nothing was called; those that only hold others are none."""
+        called = {one for name in self._record().called for one in _with_ancestors(name)}
         return {
             name
             for name, module in self._model.named_modules()

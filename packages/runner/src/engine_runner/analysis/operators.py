@@ -35,13 +35,16 @@ def label_of(name: str) -> str:
     return _LABELS.get(name, name.rpartition("::")[2])
 
 
-def by_torch(operator: Any) -> Handle | None:
-    """Return what torch, or who registered a formula there, counts of an operator, if anything."""
-    formula = flop_registry.get(operator._overloadpacket)
+def by_torch(operator: Any) -> Callable[..., int] | None:
+    """Return torch's formula for an operator, or that of who registered one there, if any.
+
+    It takes what the operator takes, and what that returned as ``out_val``.
+    """
+    formula: Callable[..., int] | None = flop_registry.get(operator._overloadpacket)
     if formula is None:
         return None
     # torch counts a multiplication and its addition as two
-    return lambda inputs, outputs: formula(*inputs, out_val=outputs[0]) // 2
+    return lambda *args, **kwargs: formula(*args, **kwargs) // 2
 
 
 def _product(first: int) -> Handle:

@@ -148,16 +148,17 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs, name = kwargs or {}, name_of(func)
-        if name in self._handles:
-            handle = self._handles[name]
-        else:
-            handle = by_torch(func) if self._torchs_own else None
-            if handle is None and name not in _IGNORED:
+        handle, formula = self._handles.get(name), None
+        if name not in self._handles:
+            formula = by_torch(func) if self._torchs_own else None
+            if formula is None and name not in _IGNORED:
                 return self._inside(name, func, args, kwargs)
         out = func(*args, **kwargs)
         if handle is not None:
             outputs = list(out) if isinstance(out, (tuple, list)) else [out]
             self._count(name, handle(_in_order(func, args, kwargs), outputs))
+        elif formula is not None:
+            self._count(name, formula(*args, **kwargs, out_val=out))
         return out
 
     def _inside(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -159,6 +159,7 @@ class _Call:
 
 
 def _bar(color: str) -> Any:
+    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -168,9 +169,10 @@ def _bar(color: str) -> Any:
         TimeRemainingColumn,
     )
 
+    style = Console().get_style(color, default="none")  # of a word that is no style, none
     return Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(complete_style=color, finished_style=color),
+        BarColumn(complete_style=style, finished_style=style),
         TimeRemainingColumn(elapsed_when_finished=True),
         MofNCompleteColumn(),
         TaskProgressColumn(show_speed=True),
