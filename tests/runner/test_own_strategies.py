@@ -57,7 +57,7 @@ class Bare(BaseStrategy):
     def _wrap_model(self, model: nn.Module) -> nn.Module:
         return model.to("cpu")
 
-    def prepare(
+    def prepare(  # type: ignore[override]  # MMEngine's form
         self,
         model: Any,
         *,
@@ -65,7 +65,7 @@ class Bare(BaseStrategy):
         param_scheduler: Any = None,
         compile: Any = False,
         dispatch_kwargs: Any = None,
-    ) -> Any:  # type: ignore[override]  # MMEngine's form
+    ) -> Any:
         if self._prepared:
             return self._prepared_components()
         self.dispatch_kwargs.update(dispatch_kwargs or {})
@@ -83,7 +83,7 @@ class Bare(BaseStrategy):
         self._prepared = True
         return self._prepared_components()
 
-    def save_checkpoint(
+    def save_checkpoint(  # type: ignore[override]  # MMEngine's form
         self,
         filename: str,
         *,
@@ -91,7 +91,7 @@ class Bare(BaseStrategy):
         save_param_scheduler: bool = True,
         extra_ckpt: Any = None,
         callback: Any = None,
-    ) -> None:  # type: ignore[override]  # as above
+    ) -> None:
         state = {
             "state_dict": self.model_state_dict(), "optimizer": self.optim_state_dict(),
             "param_schedulers": self.scheduler_state_dict(), **extra_ckpt,
@@ -99,7 +99,7 @@ class Bare(BaseStrategy):
         callback(state)
         torch.save(state, filename)
 
-    def load_checkpoint(
+    def load_checkpoint(  # type: ignore[override]  # MMEngine's form
         self,
         filename: str,
         *,
@@ -107,14 +107,14 @@ class Bare(BaseStrategy):
         strict: bool = False,
         revise_keys: Any = (),
         callback: Any = None,
-    ) -> dict[str, Any]:  # type: ignore[override]  # as above
+    ) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(filename, map_location, weights_only=False)
         if callback is not None:
             callback(state)
         self.load_model_state_dict(state.pop("state_dict"), strict=strict, revise_keys=revise_keys)
         return state
 
-    def resume(
+    def resume(  # type: ignore[override]  # MMEngine's form
         self,
         filename: str,
         *,
@@ -122,7 +122,7 @@ class Bare(BaseStrategy):
         resume_param_scheduler: bool = True,
         map_location: Any = "default",
         callback: Any = None,
-    ) -> dict[str, Any]:  # type: ignore[override]  # as above
+    ) -> dict[str, Any]:
         state = self.load_checkpoint(filename, callback=callback)
         self.load_optim_state_dict(state.pop("optimizer"))
         self.load_scheduler_state_dict(state.pop("param_schedulers"))

@@ -17,6 +17,7 @@ from engine_dist.strategies import (
     FSDPStrategy,
     SingleDeviceStrategy,
     Strategy,
+    TensorParallelStrategy,
     ZeRO1Strategy,
 )
 from tests.dist.strategies.variations import Variation
@@ -40,7 +41,7 @@ class Row:
     bf16 : float
         The same for a loss in bfloat16, relatively.
     continuation : float
-        How far weights may be from an unbroken training's after a resumption.
+        How far weights, losses and norms may be from an unbroken training's after a resumption.
     shards : int, optional
         Processes that the samples of a step are split over; by default all.
     library : str, optional
@@ -132,6 +133,21 @@ def fsdp_replicas(variation: Variation) -> Strategy:
     return fsdp(variation, replicas=2, mixed_precision=None)
 
 
+def tp(variation: Variation) -> Strategy:
+    """Train parts of layers, two processes with the same samples."""
+    return TensorParallelStrategy(2, _plan_of(variation), device="cpu")
+
+
+def fsdp_tp(variation: Variation) -> Strategy:
+    """Train shards of parts of layers."""
+    return fsdp(variation, tensor_parallel={"size": 2, "plan": _plan_of(variation)})
+
+
+def _plan_of(variation: Variation) -> dict[str, str] | None:
+    """Return a plan for a model that has none of its own."""
+    return {"head": "colwise_rep"} if variation.conv else None
+
+
 def fsdp1(sharding: str) -> Callable[[Variation], Strategy]:
     """Train runs of numbers, by torch's first way of sharding."""
 
@@ -162,20 +178,22 @@ def deepspeed(stage: int) -> Row:
     uneven = ("uneven", "uneven-accumulation", "all")
     lacks = tuple((name, why) for name in uneven)
     norm = 1e-5 if stage else float("inf")  # without ZeRO the engine tells none
-    return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False)
+    return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False, short=stage < 3)
 
 
 ROWS: dict[str, Row] = {
     "single": Row(single, processes=1),
     "ddp": Row(ddp),
     # the first iteration's gradients are averaged by themselves, and so rounded otherwise
-    "ddp-static": Row(ddp_static, continuation=1e-6),
-    "ddp-unused": Row(ddp_unused),
+    "ddp-static": Row(ddp_static, continuation=1e-6, short=True),
+    "ddp-unused": Row(ddp_unused, short=True),
     "zero1": Row(zero1),
     "fsdp": Row(fsdp),
-    "fsdp-kept-offload": Row(fsdp_kept, crossed=False),
-    "fsdp-meta": Row(fsdp_meta),
-    "fsdp-2x1": Row(fsdp_replicas, crossed=False),
+    "fsdp-kept-offload": Row(fsdp_kept, crossed=False, short=True),
+    "fsdp-meta": Row(fsdp_meta, short=True),
+    "fsdp-2x1": Row(fsdp_replicas, crossed=False, short=True),
+    "tp": Row(tp, shards=1),
+    "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, short=True),
     "fsdp1": Row(fsdp1("FULL_SHARD")),
     "fsdp1-grad-op": Row(fsdp1("SHARD_GRAD_OP"), crossed=False, short=True),
     "fsdp1-none": Row(fsdp1("NO_SHARD"), crossed=False, short=True),

@@ -1,8 +1,8 @@
 """Ranks, devices, collectives, strategies and checkpoint bytes for PyTorch."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engine_dist import wrappers
+from engine_dist import wrappers as _wrappers
 from engine_dist.activation_checkpointing import (
     turn_on_activation_checkpointing,
 )
@@ -24,6 +24,7 @@ from engine_dist.data_device import (
     get_comm_device,
     get_data_device,
 )
+from engine_dist.data_parallel import DataParallel, data_parallel
 from engine_dist.devices import (
     get_device,
     get_max_cuda_memory,
@@ -77,6 +78,7 @@ from engine_dist.strategies import (
     FSDP1Strategy,
     FSDPStrategy,
     SingleDeviceStrategy,
+    TensorParallelStrategy,
     ZeRO1Strategy,
 )
 from engine_dist.watch import LostRankError, naming_lost_ranks
@@ -98,6 +100,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BaseStrategy",
     "DDPStrategy",
+    "DataParallel",
     "DeepSpeedStrategy",
     "FSDP1Strategy",
     "FSDPStrategy",
@@ -108,6 +111,7 @@ __all__ = [
     "MMSeparateDistributedDataParallel",
     "RankMismatchError",
     "SingleDeviceStrategy",
+    "TensorParallelStrategy",
     "ZeRO1Strategy",
     "__version__",
     "all_gather",
@@ -124,6 +128,7 @@ __all__ = [
     "collect_results_cpu",
     "collect_results_gpu",
     "convert_sync_batchnorm",
+    "data_parallel",
     "detect_anomalous_params",
     "gather",
     "gather_object",
@@ -164,8 +169,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Return what is imported when it is asked for."""
     if name == "MMFullyShardedDataParallel":
-        return wrappers.MMFullyShardedDataParallel
+        return _wrappers.MMFullyShardedDataParallel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ from engine_dist.strategies.fsdp1 import FSDP1Strategy
 from engine_dist.strategies.single_device import SingleDeviceStrategy
 from engine_dist.strategies.strategy import Prepared, Strategy
 from engine_dist.strategies.surface import BaseStrategy
+from engine_dist.strategies.tensor_parallel import TensorParallelStrategy
 from engine_dist.strategies.zero1 import ZeRO1Strategy
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "Prepared",
     "SingleDeviceStrategy",
     "Strategy",
+    "TensorParallelStrategy",
     "ZeRO1Strategy",
 ]

@@ -129,6 +129,11 @@ class DeepSpeedStrategy(BaseStrategy):
         return stage_of(self.config)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called in the table of what strategies can do: its stage counts."""
+        return f"DeepSpeedStrategy(stage={self.stage})", *super().names
+
+    @property
     def forward_is_collective(self) -> bool:
         """Whether weights are split, and so gathered in each forward pass."""
         return self.stage == 3
@@ -157,6 +162,7 @@ class DeepSpeedStrategy(BaseStrategy):
         self._require_job()
         inner = model if model is self._in_place else self._put_in_place(model)
         wrapper = make_optimizer(inner)
+        self._require_optimizers(wrapper)
         refuse_misfit(wrapper, self.config)
         driver: Any = wrapper
         engine, optimizer, _, _ = deepspeed().initialize(

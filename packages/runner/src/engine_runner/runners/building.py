@@ -55,7 +55,7 @@ class Building(Checkpoints):
         if trains:
             ask = {
                 "optim_wrapper": given.optim_wrapper, "param_scheduler": given.param_scheduler,
-                "compile": given.compiling or False, "dispatch_kwargs": length_of(self.train_loop),
+                "compile": given.adapting[1] or False, "dispatch_kwargs": length_of(self.train_loop),
             }  # fmt: skip
         strategy: Any = self.strategy
         held = strategy.prepare(self.model, **ask)
