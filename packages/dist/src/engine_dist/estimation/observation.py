@@ -1,0 +1,149 @@
+"""Two steps of a training, looked at: what they hold and send."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from engine_dist.estimation.classes import Footprint, Traffic
+from engine_dist.estimation.ledger import Ledger, local_of
+from engine_dist.late import is_dtensor
+from engine_dist.strategies.strategy import Strategy
+from engine_dist.wrappers.unwrapping import unwrap
+
+__all__ = ["Job", "Observation", "Undivided", "observe"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is trained, and by what.
+
+    Attributes
+    ----------
+    build : callable
+        Builds the model, which has a ``train_step``.
+    make_optimizer : callable
+        Makes of a model what its ``train_step`` takes.
+    batch : object
+        One batch as a data loader gives it.
+    micro_batches : int
+        How many batches make a step.
+    """
+
+    build: Callable[[], nn.Module]
+    make_optimizer: Callable[[nn.Module], Any]
+    batch: Any
+    micro_batches: int = 1
+
+
+@dataclass(frozen=True)
+class Undivided:
+    """A parameter of which a process holds more than its share.
+
+    Attributes
+    ----------
+    name : str
+    held, share : int
+        The bytes that the first process holds, and those that a share of all would have.
+    """
+
+    name: str
+    held: int
+    share: int
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the second step of a training held and sent, on one process.
+
+    Attributes
+    ----------
+    memory : Footprint
+    traffic : Traffic
+    undivided : sequence of Undivided
+        Parameters of which this process holds more than its share, the largest first.
+    parameters : int
+        The bytes of the whole model's parameters.
+    """
+
+    memory: Footprint
+    traffic: Traffic
+    undivided: Sequence[Undivided]
+    parameters: int
+
+
+def observe(
+    strategy: Strategy,
+    job: Job,
+    shares: int,
+    prepared: Callable[[nn.Module], None] | None = None,
+) -> Observation:
+    """Train for two steps and return what the second one held and sent.
+
+    The first makes the optimizer's state, and what wrappers keep.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        By which the model is trained; the process is in its job already.
+    job : Job
+        What is trained.
+    shares : int
+        Over how many processes a strategy that divides parameters divides them.
+    prepared : callable, optional
+        Sees the prepared model before its first step.
+    """
+    ledger = Ledger()
+    with ledger.following():
+        with strategy.building():
+            model = job.build()
+        placed = strategy.prepare(model, job.make_optimizer)
+        del model
+        if prepared is not None:
+            prepared(placed.model)
+        trained: Any = placed.model
+        trained.train()
+        for _ in range(job.micro_batches):
+            trained.train_step(job.batch, placed.optimizer)
+        ledger.name_parameters(trained)
+        ledger.take_traffic()
+        since = ledger.position()
+        for _ in range(job.micro_batches):
+            trained.train_step(job.batch, placed.optimizer)
+        until, traffic = ledger.position(), ledger.take_traffic()
+        ledger.name_parameters(trained)
+    named = list(unwrap(trained).named_parameters())
+    return Observation(
+        ledger.footprint(since, until),
+        traffic,
+        _undivided(named, shares),
+        sum(_bytes(one) for _, one in named),
+    )
+
+
+def _undivided(named: Iterable[tuple[str, Tensor]], shares: int) -> list[Undivided]:
+    found = [
+        Undivided(name, held, -(-_bytes(one) // shares))
+        for name, one in named
+        if (held := _bytes(local_of(one))) > -(-_bytes(one) // shares)
+        and (not is_dtensor(one) or held > 2 * _bytes(one) / shares or held == _bytes(one))
+    ]
+    return sorted(found, key=lambda one: -one.held)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def together(parts: Iterable[Traffic]) -> Traffic:
+    """Return what was sent in several parts of a step."""
+    sent: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    for part in parts:
+        sent.update(part.sent)
+        calls.update(part.calls)
+    return Traffic(dict(sent), dict(calls))
