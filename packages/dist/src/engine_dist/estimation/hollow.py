@@ -76,7 +76,7 @@ def hollow() -> Iterator[None]:
     )
 
     apply = nn.Module._apply
-    nn.Module._apply = _replacing({})  # type: ignore[method-assign]
+    nn.Module._apply = _replacing()  # type: ignore[method-assign]
     try:
         with (
             FakeTensorMode(allow_non_fake_inputs=True),
@@ -87,12 +87,14 @@ def hollow() -> Iterator[None]:
         nn.Module._apply = apply  # type: ignore[method-assign]
 
 
-def _replacing(made: dict[int, tuple[Tensor, Tensor]]) -> Any:
+def _replacing() -> Any:
     """Return what moves a module's tensors by putting others in their place.
 
     torch would exchange their insides, which those without values do not let it. One that several
     modules share stays one.
     """
+    made: dict[int, tuple[Tensor, Tensor]] = {}  # within one move
+    depth = 0
 
     def moved(tensor: Tensor, fn: Callable[[Tensor], Tensor]) -> Tensor:
         if id(tensor) not in made:
@@ -104,12 +106,19 @@ def _replacing(made: dict[int, tuple[Tensor, Tensor]]) -> Any:
         return made[id(tensor)][1]
 
     def apply(module: nn.Module, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
-        for child in module.children() if recurse else ():
-            child._apply(fn)
-        for tensors in (module._parameters, module._buffers):
-            for name, tensor in tensors.items():
-                if tensor is not None:
-                    tensors[name] = moved(tensor, fn)
+        nonlocal depth
+        depth += 1
+        try:
+            for child in module.children() if recurse else ():
+                child._apply(fn)
+            for tensors in (module._parameters, module._buffers):
+                for name, tensor in tensors.items():
+                    if tensor is not None:
+                        tensors[name] = moved(tensor, fn)
+        finally:
+            depth -= 1
+            if not depth:
+                made.clear()
         return module
 
     return apply

@@ -124,17 +124,36 @@ class Ledger(TorchDispatchMode):
 
     def name_parameters(self, model: nn.Module) -> None:
         """Note which storages hold a model's parameters and buffers."""
-        for kept in (model.parameters(), model.buffers()):
-            self._name("parameters", (self._note(local_of(one)) for one in kept))
+        held = [local_of(one) for kept in (model.parameters(), model.buffers()) for one in kept]
+        # where DeepSpeed keeps its share of each
+        held += [one.ds_tensor for one in model.parameters() if hasattr(one, "ds_tensor")]
+        self._name("parameters", [self._note(one) for one in held])
 
-    def footprint(self, since: int, until: int) -> Footprint:
-        """Return the most that was held between two positions."""
-        held: Counter[Class] = Counter()
+    def footprint(
+        self,
+        since: int,
+        until: int,
+        shares: Mapping[Class, float] | None = None,
+        beside: Mapping[Class, int] | None = None,
+    ) -> Footprint:
+        """Return the most that was held between two positions.
+
+        Parameters
+        ----------
+        since, until : int
+            What `position` has returned.
+        shares : Mapping, optional
+            What part of a class one process would hold; by default all that was seen.
+        beside : Mapping, optional
+            What it would hold of a class all the time besides, in bytes.
+        """
+        held: Counter[Class] = Counter(beside or {})
         most: Counter[Class] = Counter()
+        part = dict(shares or {})
         best, at_peak, when = -1, dict.fromkeys(CLASSES, 0), ""
         for number, event in enumerate(self._events[:until]):
             kind = self._class_of.get(event.serial, "activations")
-            held[kind] += event.bytes
+            held[kind] += event.bytes if kind not in part else event.bytes * part[kind]  # type: ignore[assignment]  # rounded below
             if number < since - 1:
                 continue
             most[kind] = max(most[kind], held[kind])
@@ -142,8 +161,8 @@ class Ledger(TorchDispatchMode):
                 most = Counter(held)
             if held.total() > best:
                 best, when = held.total(), event.when
-                at_peak = {name: held[name] for name in CLASSES}
-        return Footprint({name: most[name] for name in CLASSES}, at_peak, when)
+                at_peak = {name: round(held[name]) for name in CLASSES}
+        return Footprint({name: round(most[name]) for name in CLASSES}, at_peak, when)
 
     def _before_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._updating = True
@@ -153,7 +172,9 @@ class Ledger(TorchDispatchMode):
 
     def _after_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._updating = False
-        values = (value for state in optimizer.state.values() for value in _tensors(state))
+        values = [value for state in optimizer.state.values() for value in _tensors(state)]
+        # and copies of the weights that it alone has, where those of the model are in 16 bit
+        values += [one for group in optimizer.param_groups for one in group["params"]]
         self._name("optimizer state", [self._note(local_of(value)) for value in values])
 
     def _name(self, name: Class, serials: Iterable[int | None]) -> None:

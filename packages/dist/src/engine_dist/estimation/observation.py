@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from engine_dist.late import is_dtensor
 from engine_dist.strategies.strategy import Strategy
 from engine_dist.wrappers.unwrapping import unwrap
 
-__all__ = ["Job", "Observation", "Undivided", "observe"]
+__all__ = ["Followed", "Job", "Observation", "Undivided", "follow", "observe"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,17 @@ class Observation:
     parameters: int
 
 
+@dataclass(frozen=True)
+class Followed:
+    """Two steps that were followed, and where the second one is."""
+
+    ledger: Ledger
+    since: int
+    until: int
+    traffic: Traffic
+    model: nn.Module
+
+
 def observe(
     strategy: Strategy,
     job: Job,
@@ -97,6 +107,20 @@ def observe(
     prepared : callable, optional
         Sees the prepared model before its first step.
     """
+    found = follow(strategy, job, prepared)
+    named = list(unwrap(found.model).named_parameters())
+    return Observation(
+        found.ledger.footprint(found.since, found.until),
+        found.traffic,
+        _undivided(named, shares),
+        sum(_bytes(one) for _, one in named),
+    )
+
+
+def follow(
+    strategy: Strategy, job: Job, prepared: Callable[[nn.Module], None] | None = None
+) -> Followed:
+    """Train for two steps, of which the second is looked at; as `observe`."""
     ledger = Ledger()
     with ledger.following():
         with strategy.building():
@@ -116,13 +140,7 @@ def observe(
             trained.train_step(job.batch, placed.optimizer)
         until, traffic = ledger.position(), ledger.take_traffic()
         ledger.name_parameters(trained)
-    named = list(unwrap(trained).named_parameters())
-    return Observation(
-        ledger.footprint(since, until),
-        traffic,
-        _undivided(named, shares),
-        sum(_bytes(one) for _, one in named),
-    )
+    return Followed(ledger, since, until, traffic, trained)
 
 
 def _undivided(named: Iterable[tuple[str, Tensor]], shares: int) -> list[Undivided]:
@@ -138,12 +156,3 @@ def _undivided(named: Iterable[tuple[str, Tensor]], shares: int) -> list[Undivid
 def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
-
-def together(parts: Iterable[Traffic]) -> Traffic:
-    """Return what was sent in several parts of a step."""
-    sent: Counter[str] = Counter()
-    calls: Counter[str] = Counter()
-    for part in parts:
-        sent.update(part.sent)
-        calls.update(part.calls)
-    return Traffic(dict(sent), dict(calls))
