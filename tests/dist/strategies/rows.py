@@ -16,6 +16,7 @@ from engine_dist.strategies import (
     FSDPStrategy,
     SingleDeviceStrategy,
     Strategy,
+    TensorParallelStrategy,
     ZeRO1Strategy,
 )
 from tests.dist.strategies.variations import Variation
@@ -128,6 +129,16 @@ def fsdp_replicas(variation: Variation) -> Strategy:
     return fsdp(variation, replicas=2, mixed_precision=None)
 
 
+def tp(variation: Variation) -> Strategy:
+    """Train parts of layers, two processes with the same samples."""
+    return TensorParallelStrategy(2, device="cpu")
+
+
+def fsdp_tp(variation: Variation) -> Strategy:
+    """Train shards of parts of layers."""
+    return fsdp(variation, tensor_parallel={"size": 2})
+
+
 def deepspeed(stage: int) -> Row:
     """Train by DeepSpeed's engine, which has a form of checkpoints of its own."""
 
@@ -147,6 +158,8 @@ def deepspeed(stage: int) -> Row:
     return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False)
 
 
+_CONV = (("conv", "convolutions have no layers that a plan splits"),)
+
 ROWS: dict[str, Row] = {
     "single": Row(single, processes=1),
     "ddp": Row(ddp),
@@ -158,5 +171,7 @@ ROWS: dict[str, Row] = {
     "fsdp-kept-offload": Row(fsdp_kept, crossed=False),
     "fsdp-meta": Row(fsdp_meta),
     "fsdp-2x1": Row(fsdp_replicas, crossed=False),
+    "tp": Row(tp, shards=1, lacks=_CONV),
+    "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, lacks=_CONV),
     **{f"deepspeed-zero{stage}": deepspeed(stage) for stage in range(4)},
 }

@@ -21,6 +21,7 @@ from engine_dist.data_device import (
     get_comm_device,
     get_data_device,
 )
+from engine_dist.data_parallel import DataParallel, data_parallel
 from engine_dist.devices import (
     get_device,
     get_max_cuda_memory,
@@ -72,6 +73,7 @@ from engine_dist.strategies import (
     DeepSpeedStrategy,
     FSDPStrategy,
     SingleDeviceStrategy,
+    TensorParallelStrategy,
     ZeRO1Strategy,
 )
 from engine_dist.watch import LostRankError, naming_lost_ranks
@@ -89,6 +91,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DDPStrategy",
+    "DataParallel",
     "DeepSpeedStrategy",
     "FSDPStrategy",
     "LostRankError",
@@ -97,6 +100,7 @@ __all__ = [
     "MMSeparateDistributedDataParallel",
     "RankMismatchError",
     "SingleDeviceStrategy",
+    "TensorParallelStrategy",
     "ZeRO1Strategy",
     "__version__",
     "all_gather",
@@ -113,6 +117,7 @@ __all__ = [
     "collect_results_cpu",
     "collect_results_gpu",
     "convert_sync_batchnorm",
+    "data_parallel",
     "detect_anomalous_params",
     "gather",
     "gather_object",

@@ -5,6 +5,7 @@ from engine_dist.strategies.deepspeed import DeepSpeedStrategy
 from engine_dist.strategies.fsdp import FSDPStrategy
 from engine_dist.strategies.single_device import SingleDeviceStrategy
 from engine_dist.strategies.strategy import Prepared, Strategy
+from engine_dist.strategies.tensor_parallel import TensorParallelStrategy
 from engine_dist.strategies.zero1 import ZeRO1Strategy
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Prepared",
     "SingleDeviceStrategy",
     "Strategy",
+    "TensorParallelStrategy",
     "ZeRO1Strategy",
 ]

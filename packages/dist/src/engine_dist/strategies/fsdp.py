@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from engine_dist.mixed_meshes import step_by_mesh
 from engine_dist.object_collectives import all_gather_object, broadcast_object_list
 from engine_dist.ranks import is_distributed, is_main_process
 from engine_dist.seeding import get_rng_state, set_rng_state
@@ -18,6 +19,7 @@ from engine_dist.strategies.precision import AsIs, Mixed
 from engine_dist.strategies.state_io import ScatteredState
 from engine_dist.strategies.strategy import Prepared, Strategy
 from engine_dist.strategies.wrapping import Sharded
+from engine_dist.strategies.wrapping.tensor_parallel import TensorParallel
 from engine_registry import STRATEGIES
 
 __all__ = ["FSDPStrategy"]
@@ -61,6 +63,9 @@ class FSDPStrategy(Strategy):
     compile_blocks : Mapping, optional
         Modules that are compiled one by one, as ``wrap`` names them, with ``options`` for
         `torch.compile`.
+    tensor_parallel : Mapping or TensorParallel, optional
+        Split single layers over neighbours, too: ``size``, how many, and ``plan``; see
+        `TensorParallelStrategy`.
     device : str or torch.device, optional
         Where the model goes; by default this process' accelerator, or the CPU.
 
@@ -86,6 +91,7 @@ class FSDPStrategy(Strategy):
         replicas: int | None = None,
         meta_init: bool = False,
         compile_blocks: Mapping[str, Any] | None = None,
+        tensor_parallel: Any = None,
         device: str | torch.device | None = None,
     ) -> None:
         given = {
@@ -95,6 +101,8 @@ class FSDPStrategy(Strategy):
         settings = settings_of(given, model_wrapper, state_dict_cfg)
         precision = settings["mixed_precision"]
         mixed = None if precision is None else Mixed.from_setting(precision)
+        if tensor_parallel is not None:
+            tensor_parallel = TensorParallel.from_setting(tensor_parallel)
         super().__init__(
             device,
             wrapping=Sharded(
@@ -103,13 +111,19 @@ class FSDPStrategy(Strategy):
                 settings["reshard_after_forward"],
                 bool(settings["cpu_offload"]),
                 settings["replicas"],
+                tensor_parallel,
             ),
             precision=mixed or AsIs(),
             activation=_activation(compile_blocks, activation_checkpointing),
             state_io=ScatteredState(),
         )
+        self.tensor_parallel: TensorParallel | None = tensor_parallel
         self.skip_init_weights = skip_init_weights
         self.meta_init = meta_init
+
+    def neighbours(self) -> int:
+        """Return how many processes split layers together."""
+        return 1 if self.tensor_parallel is None else self.tensor_parallel.neighbours()
 
     @contextmanager
     def building(self) -> Iterator[None]:
@@ -135,8 +149,8 @@ class FSDPStrategy(Strategy):
         """
         if not is_distributed():
             raise RuntimeError(
-                "FSDPStrategy splits a model over processes, and this one has joined none: start the "
-                "job by torchrun (or srun, mpirun) and give its launcher='pytorch' ('slurm', "
+                f"{type(self).__name__} splits a model over processes, and this one has joined none: "
+                "start the job by torchrun (or srun, mpirun) and give its launcher='pytorch' ('slurm', "
                 "'mpi'), or use SingleDeviceStrategy"
             )
         known = model is self._in_place
@@ -145,6 +159,7 @@ class FSDPStrategy(Strategy):
         prepared = super().prepare(model, make_optimizer)
         if make_optimizer is not None or not known:  # one that was made before is still there
             self.state_io.learn(prepared.model, prepared.optimizer)
+        step_by_mesh(prepared.optimizer)
         return prepared
 
     def initialise(self, model: nn.Module) -> None:

@@ -29,7 +29,7 @@ from engine_runner.checks.ranks import check_start
 from engine_runner.loops import BaseLoop
 from engine_runner.process.names import experiment_name, run_timestamp
 from engine_runner.process.preemption import PREEMPTION
-from engine_runner.process.randomness import Randomness
+from engine_runner.process.randomness import Randomness, part_generators
 from engine_runner.process.restarts import note_what_was_left
 from engine_runner.process.work_dir import hold, make_folder, warn_of_used
 from engine_runner.runners.building import Building
@@ -101,6 +101,8 @@ class BaseRunner(Building, Stopping):
                 if is_main_process():
                     note_what_was_left(self.work_dir, self._resume)
                 self.strategy.initialise(self.model)
+                parted = bool(self._randomness_cfg.get("diff_rank_seed"))
+                part_generators(self.seed, parted=parted)
                 self.call_hook("before_run")
                 self.load_or_resume()
                 tell_counts(self.optim_wrapper, self.model, loop)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from engine_dist import all_gather_object, get_rank, get_world_size
+from engine_dist import all_gather_object, data_parallel, get_world_size
 from engine_dist.checkpoint import CheckpointError
 from engine_optim import OptimError
 from engine_runner.protocols import SavedRun
@@ -32,7 +32,7 @@ def capture(run: SavedRun, *, optimizer: bool = True, schedulers: bool = True) -
     for part in parts_of(run, optimizer=optimizer, schedulers=schedulers):
         own = part.save()
         if part.per_rank:
-            every = all_gather_object(own)
+            every = all_gather_object(own)[:: data_parallel().copies]
             own = None if None in every else every
         if own is not None:
             state[part.key] = own
@@ -85,10 +85,11 @@ class DamagedPartError(RuntimeError):
 
 
 def _load(part: Part, state: Any) -> None:
-    if part.per_rank and len(state) != get_world_size():
+    place = data_parallel()
+    if part.per_rank and len(state) != place.size:
         return
     try:
-        part.load(state[get_rank()] if part.per_rank else state)
+        part.load(state[place.rank] if part.per_rank else state)
     except (CheckpointError, OptimError):
         raise
     except Exception as error:  # whatever a hook of a user's own raises
@@ -99,13 +100,13 @@ def _tell_of_lacks(run: SavedRun, state: Mapping[str, Any], parts: list[Part]) -
     """Tell at once what a checkpoint was saved without, and what of it nothing takes up."""
     lacks = [part.lack for part in parts if part.lack is not None and part.key not in state]
     lacks += [
-        f"{part.key} of {len(state[part.key])} processes, and this run has {get_world_size()}: it "
+        f"{part.key} of {len(state[part.key])} processes, and this run has {data_parallel().size}: it "
         "begins anew"
         for part in parts
         if part.per_rank
         and part.lack
         and part.key in state
-        and len(state[part.key]) != get_world_size()
+        and len(state[part.key]) != data_parallel().size
     ]
     if "param_schedulers" not in state and any(each_schedule(run.param_schedulers)):
         lacks.append(
@@ -122,8 +123,8 @@ def _tell_of_lacks(run: SavedRun, state: Mapping[str, Any], parts: list[Part]) -
             "into custom_hooks or the evaluator to go on with it", ", ".join(left),
         )  # fmt: skip
     saved = state.get("rng")
-    if saved is None or len(saved) != get_world_size():
+    if saved is None or len(saved) != data_parallel().size:
         logger.warning(
             "the random state is not restored: the checkpoint holds that of %s processes, this "
-            "run has %d", "none" if saved is None else len(saved), get_world_size(),
+            "run has %d", "none" if saved is None else len(saved), data_parallel().size,
         )  # fmt: skip

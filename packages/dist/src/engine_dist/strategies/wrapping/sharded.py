@@ -12,6 +12,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from engine_dist.ranks import get_world_size
 from engine_dist.strategies.choosing import Choice
 from engine_dist.strategies.wrapping.materialising import TakenOff
+from engine_dist.strategies.wrapping.tensor_parallel import TensorParallel
 from engine_dist.strategies.wrapping.wrapping import Wrapping
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Sharded(Wrapping):
         Keep parameters, gradients and the optimizer's state on the host.
     replicas : int
         Groups of processes that hold the whole model each, and average over groups.
+    tensor_parallel : TensorParallel, optional
+        How single layers are split over neighbours before.
     """
 
     forward_is_collective: ClassVar[bool] = True
@@ -52,6 +55,7 @@ class Sharded(Wrapping):
     reshard_after_forward: bool | int | None = None
     offload: bool = False
     replicas: int = 1
+    tensor_parallel: TensorParallel | None = None
 
     def place(self, model: nn.Module, device: torch.device) -> nn.Module:
         """Split the model and move it, part by part."""
@@ -61,6 +65,9 @@ class Sharded(Wrapping):
         _refuse_shared(model, chosen)
         mesh = self._mesh(device)
         taken_off = TakenOff.of(model)
+        if self.tensor_parallel is not None:
+            self.tensor_parallel.apply(model, mesh["tp"])
+            mesh = mesh[tuple(name for name in mesh.mesh_dim_names or () if name != "tp")]
         for part in (*chosen.values(), model):
             fully_shard(
                 part,
@@ -80,15 +87,20 @@ class Sharded(Wrapping):
         return model
 
     def _mesh(self, device: torch.device) -> DeviceMesh:
-        world = get_world_size()
-        if self.replicas < 1 or world % self.replicas:
+        split = self.tensor_parallel
+        world, neighbours = get_world_size(), 1 if split is None else split.neighbours()
+        shares = world // neighbours
+        if self.replicas < 1 or shares % self.replicas:
+            among = "" if split is None else f" over size={neighbours} of tensor_parallel"
             raise ValueError(
-                f"replicas must divide the number of processes, {world}, got {self.replicas}"
+                f"replicas must divide the number of processes{among}, {shares}, got {self.replicas}"
             )
+        dims = {"replicate": self.replicas, "shard": shares // self.replicas}
         if self.replicas == 1:
-            return init_device_mesh(device.type, (world,), mesh_dim_names=("shard",))
-        shape = (self.replicas, world // self.replicas)
-        return init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
+            dims = {"shard" if split is None else "dp": shares}
+        if split is not None:
+            dims["tp"] = neighbours
+        return init_device_mesh(device.type, tuple(dims.values()), mesh_dim_names=tuple(dims))
 
     def _offload_policy(self, device: torch.device) -> OffloadPolicy:
         from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy
