@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,3 +60,13 @@ class Traffic:
     def total(self) -> float:
         """The bytes of all collectives."""
         return sum(self.sent.values())
+
+    @classmethod
+    def of_all(cls, parts: Iterable[Traffic]) -> Traffic:
+        """Return what several parts of a step send."""
+        sent: Counter[str] = Counter()
+        calls: Counter[str] = Counter()
+        for part in parts:
+            sent.update(part.sent)  # type: ignore[arg-type]  # a counter of fractions
+            calls.update(part.calls)
+        return cls(dict(sent), dict(calls))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,8 @@ from torch.utils._pytree import tree_leaves
 
 __all__ = ["answering", "hollow"]
 
-_SMALL = 65536  # bytes of what keeps its values
+# bytes of what keeps its values: of whole numbers, which index and count, and of others
+_MOST_OF_INTEGERS, _MOST = 2**24, 2**16
 
 
 class _SmallKeepsValues(TorchDispatchMode):
@@ -34,6 +35,8 @@ class _SmallKeepsValues(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Run an operation on values, or leave it to those without."""
+        if func.namespace == "prim":
+            return func(*args, **(kwargs or {}))
         if any(kind.__name__ == "DTensor" for kind in types):
             return NotImplemented
         kwargs = kwargs or {}
@@ -50,20 +53,24 @@ class _SmallKeepsValues(TorchDispatchMode):
         if device is not None and torch.device(device).type == "meta":
             return False
         if given:
-            return all(one.numel() * one.element_size() <= _SMALL for one in given)
-        return _is_small(func, args, kwargs)
+            return all(_is_small(one.shape, one.dtype) for one in given)
+        return _makes_small(args, kwargs)
 
 
-def _is_small(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _makes_small(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Tell whether what is made of no other tensor is a number, or a few integers."""
-    dtype = kwargs.get("dtype") or torch.get_default_dtype()
-    size = args[0] if args and isinstance(args[0], (list, tuple)) else None
-    if size is None:
-        made_of_integers = all(isinstance(one, int) for one in args if not isinstance(one, str))
-        return made_of_integers and (kwargs.get("dtype") is None or not dtype.is_floating_point)
-    if not size:
-        return True
-    return not dtype.is_floating_point and math.prod(size) * dtype.itemsize <= _SMALL
+    dtype = kwargs.get("dtype")
+    if args and isinstance(args[0], (list, tuple)):
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        return not args[0] or (not dtype.is_floating_point and _is_small(args[0], dtype))
+    # a range, or a number
+    integers = all(isinstance(one, int) for one in args)
+    return integers and (dtype is None or not dtype.is_floating_point)
+
+
+def _is_small(shape: Sequence[int], dtype: torch.dtype) -> bool:
+    most = _MOST if dtype.is_floating_point or dtype.is_complex else _MOST_OF_INTEGERS
+    return math.prod(shape) * dtype.itemsize <= most
 
 
 @contextmanager

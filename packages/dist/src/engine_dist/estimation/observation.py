@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engine_dist.estimation.classes import Footprint, Traffic
+from engine_dist.estimation.classes import Class, Footprint, Traffic
 from engine_dist.estimation.ledger import Ledger, local_of
 from engine_dist.late import is_dtensor
 from engine_dist.strategies.strategy import Strategy
@@ -30,13 +30,19 @@ class Job:
     batch : object
         One batch as a data loader gives it.
     micro_batches : int
-        How many batches make a step.
+        How many batches make a step. Of more than two, two are run, the first for all but the last:
+        ``make_optimizer`` is to make its step after `run` of them.
     """
 
     build: Callable[[], nn.Module]
     make_optimizer: Callable[[nn.Module], Any]
     batch: Any
     micro_batches: int = 1
+
+    @property
+    def run(self) -> int:
+        """How many batches are run for a step."""
+        return min(self.micro_batches, 2)
 
 
 @dataclass(frozen=True)
@@ -67,12 +73,15 @@ class Observation:
         Parameters of which this process holds more than its share, the largest first.
     parameters : int
         The bytes of the whole model's parameters.
+    by_arithmetic : bool
+        Whether it was reckoned rather than run.
     """
 
     memory: Footprint
     traffic: Traffic
     undivided: Sequence[Undivided]
     parameters: int
+    by_arithmetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,8 +118,13 @@ def observe(
     """
     found = follow(strategy, job, prepared)
     named = list(unwrap(found.model).named_parameters())
+    # on the host, and not on the device that is looked at
+    away: tuple[Class, ...] = ("parameters", "gradients", "optimizer state")
+    offloaded = getattr(strategy.wrapping, "offload", False)
     return Observation(
-        found.ledger.footprint(found.since, found.until),
+        found.ledger.footprint(
+            found.since, found.until, dict.fromkeys(away, 0.0) if offloaded else None
+        ),
         found.traffic,
         _undivided(named, shares),
         sum(_bytes(one) for _, one in named),
@@ -131,16 +145,19 @@ def follow(
             prepared(placed.model)
         trained: Any = placed.model
         trained.train()
-        for _ in range(job.micro_batches):
+        for _ in range(job.run):
             trained.train_step(job.batch, placed.optimizer)
         ledger.name_parameters(trained)
         ledger.take_traffic()
         since = ledger.position()
-        for _ in range(job.micro_batches):
+        parts: list[Traffic] = []
+        for _ in range(job.run):
             trained.train_step(job.batch, placed.optimizer)
-        until, traffic = ledger.position(), ledger.take_traffic()
+            parts.append(ledger.take_traffic())
+        until = ledger.position()
         ledger.name_parameters(trained)
-    return Followed(ledger, since, until, traffic, trained)
+    more = [parts[0]] * (job.micro_batches - job.run)
+    return Followed(ledger, since, until, Traffic.of_all([*more, *parts]), trained)
 
 
 def _undivided(named: Iterable[tuple[str, Tensor]], shares: int) -> list[Undivided]:

@@ -52,7 +52,7 @@ def zero_by_arithmetic(strategy: DeepSpeedStrategy, job: Job, world_size: int) -
     if memory is not seen:
         most = {name: max(seen.most[name], memory.most[name]) for name in CLASSES}
         memory = Footprint(most, memory.at_peak, memory.when)
-    return Observation(memory, sizes.traffic(), (), sizes.elements * sizes.width)
+    return Observation(memory, sizes.traffic(), (), sizes.elements * sizes.width, by_arithmetic=True)
 
 
 @dataclass(frozen=True)
