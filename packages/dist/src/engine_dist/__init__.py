@@ -68,6 +68,7 @@ from engine_dist.seeding import (
     set_rng_state,
 )
 from engine_dist.strategies import (
+    ColossalAIStrategy,
     DDPStrategy,
     DeepSpeedStrategy,
     FSDPStrategy,
@@ -76,6 +77,7 @@ from engine_dist.strategies import (
 )
 from engine_dist.watch import LostRankError, naming_lost_ranks
 from engine_dist.wrappers import (
+    ColossalAIModelWrapper,
     MMDeepSpeedEngineWrapper,
     MMDistributedDataParallel,
     MMSeparateDistributedDataParallel,
@@ -88,6 +90,8 @@ from engine_dist.wrappers import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "ColossalAIModelWrapper",
+    "ColossalAIStrategy",
     "DDPStrategy",
     "DeepSpeedStrategy",
     "FSDPStrategy",

@@ -1,6 +1,7 @@
 """Model wrappers: the same steps, on one replica or many."""
 
 from engine_dist.wrappers.batches import BatchError, explain, parameters_of
+from engine_dist.wrappers.colossalai import ColossalAIModelWrapper
 from engine_dist.wrappers.communication import Communication, communication_of
 from engine_dist.wrappers.ddp import MMDistributedDataParallel, detect_anomalous_params
 from engine_dist.wrappers.deepspeed import MMDeepSpeedEngineWrapper
@@ -21,6 +22,7 @@ from engine_dist.wrappers.unwrapping import is_model_wrapper, unwrap
 
 __all__ = [
     "BatchError",
+    "ColossalAIModelWrapper",
     "Communication",
     "LossError",
     "MMDeepSpeedEngineWrapper",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from engine_dist.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from engine_registry import STRATEGIES, build_as
 
-__all__ = ["as_strategy", "strategy_of_launcher"]
+__all__ = ["as_strategy", "strategy_of_launcher", "wrapper_for"]
 
 
 def strategy_of_launcher(launcher: str, settings: Mapping[str, Any]) -> Strategy:
@@ -35,3 +36,15 @@ def as_strategy(value: Any, launcher: str) -> Strategy:
     if value is None:
         return strategy_of_launcher(launcher, {})
     return build_as(STRATEGIES, value, Strategy)
+
+
+def wrapper_for(strategy: Strategy, value: Any) -> Any:
+    """Return the settings of an optimizer wrapper; without a type, of the one a strategy needs."""
+    needed = strategy.optim_wrapper_type
+    if needed is None or not isinstance(value, Mapping):
+        return value
+    if "type" in value or "optimizer" not in value:  # the latter are several, by name
+        return value
+    settings: Any = copy(value)  # a copy knows, as the original, where it was written
+    settings["type"] = needed
+    return settings

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from engine_dist.strategies import Strategy
+from engine_runner.assembly.strategies import wrapper_for
 from engine_runner.checks.ranks import check_parts
 from engine_runner.hooks.dispatch import HookList
 from engine_runner.runners.checkpoints import Checkpoints
@@ -52,7 +53,8 @@ class Building(Checkpoints):
 
     def _make_optim_wrapper(self, model: nn.Module) -> Any:
         self.model = model
-        wrapper = self.build_optim_wrapper(self._recipe.optim_wrapper)
+        given = self._recipe.optim_wrapper
+        wrapper = self.build_optim_wrapper(wrapper_for(self.strategy, given))
         update = self.message_hub.update_scalar
         wrapper.on_scalar = lambda name, value: update(f"train/{name}", value)
         self.scale_lr(wrapper, self._recipe.auto_scale_lr)
