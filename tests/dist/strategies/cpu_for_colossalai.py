@@ -25,4 +25,5 @@ def lend_cpu() -> None:
     kind.Stream = lambda self, *args, **kwargs: torch.cpu.Stream()
     kind.current_stream = lambda self, device=None: torch.cpu.current_stream()
     kind.stream = lambda self, stream: torch.cpu.stream(stream)
+    kind.device_count = lambda self: 1
     kind.synchronize = lambda self, device=None: None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ def test_the_table(
     strategy: str, ability: str, pool1: ProcessPool, pool2: ProcessPool, tmp_path: Path
 ) -> None:
     trial = TRIALS[ability]
+    if strategy == "ColossalAIStrategy" and find_spec("colossalai") is None:
+        pytest.skip("ColossalAI is not installed: hatch run colossalai:test")
     if trial.kind is None:
         pytest.skip(f"{trial.optimizer} is not there")
     pool = pool1 if strategy == ALONE else pool2

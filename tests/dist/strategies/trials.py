@@ -14,14 +14,19 @@ from torch import Tensor, nn
 
 from engine_dist import get_rank, get_world_size
 from engine_dist import strategies as all_strategies
-from engine_dist.checkpoint import load_state_dict
 from engine_dist.checkpoint.asynchronous import AsyncSaver, own_group
 from engine_dist.strategies import Strategy
 from engine_dist.strategies import strategy as strategy_module
 from engine_dist.strategies.activation import Compiled
 from engine_dist.strategies.choosing import Choice
 from engine_dist.wrappers import convert_sync_batchnorm, unwrap
-from engine_optim import AmpOptimWrapper, ExponentialMovingAverage, OptimWrapper
+from engine_optim import (
+    AmpOptimWrapper,
+    ColossalAIOptimWrapper,
+    ExponentialMovingAverage,
+    OptimWrapper,
+)
+from tests.dist.strategies.cpu_for_colossalai import lend_cpu
 
 __all__ = [
     "TRIALS",
@@ -203,7 +208,7 @@ def go_on(strategy: str, ability: str, path: str) -> tuple[list[float], Values]:
     """Load, and train the rest."""
     run = _Run(TRIALS[ability], strategy)
     state = run.strategy.load_checkpoint(path)
-    load_state_dict(unwrap(run.model), state["state_dict"], strict=True)
+    run.strategy.load_model_state_dict(run.model, state["state_dict"], strict=True)
     run.wrapper.load_state_dict(state["optimizer"])
     run.go(range(3, run.trial.steps))
     return run.end()
@@ -222,16 +227,20 @@ class _Run:
             self.model, self.wrapper = model, self._wrapper_of(model)
         else:
             self.strategy = _strategy_of(trial, name)
-            prepared = self.strategy.prepare(model, self._wrapper_of)
+            driven = name == "ColossalAIStrategy" and trial.amp is None
+            kind = ColossalAIOptimWrapper if driven else OptimWrapper
+            prepared = self.strategy.prepare(model, lambda model: self._wrapper_of(model, kind))
             assert prepared.optimizer is not None
             self.model, self.wrapper = prepared.model, prepared.optimizer
         self.wrapper.initialize_count_status(self.model, 0, trial.steps)
         self.average = ExponentialMovingAverage(unwrap(self.model), 0.3) if trial.ema else None
 
-    def _wrapper_of(self, model: nn.Module) -> OptimWrapper:
+    def _wrapper_of(
+        self, model: nn.Module, kind: type[OptimWrapper] = OptimWrapper
+    ) -> OptimWrapper:
         optimizer = self.trial.kind(list(model.parameters()), lr=self.trial.rate)
         if self.trial.amp is None:
-            return OptimWrapper(optimizer, **self.trial.wrapper)
+            return kind(optimizer, **self.trial.wrapper)
         return AmpOptimWrapper(128.0, self.trial.amp, optimizer=optimizer)
 
     def go(self, steps: range) -> None:
@@ -263,6 +272,15 @@ class _Run:
 def _strategy_of(trial: Trial, name: str) -> Strategy:
     kind: Callable[..., Strategy] = getattr(all_strategies, name)
     settings = dict(trial.settings)
+    if name == "ColossalAIStrategy":
+        lend_cpu()
+        plugin = {
+            "type": "LowLevelZeroPlugin",
+            "precision": "fp32",
+            "overlap_communication": False,
+        }
+        settings["plugin"] = plugin | {key: True for key in settings if key == "cpu_offload"}
+        settings.pop("cpu_offload", None)
     if name in ("DDPStrategy", "ZeRO1Strategy"):
         settings |= trial.of_replicas
     if name == "FSDPStrategy":

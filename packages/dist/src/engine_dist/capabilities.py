@@ -43,6 +43,8 @@ ABILITIES: Mapping[str, str] = {
 _ONE_DEVICE = "a strategy for one device has no place to put the rest"
 _WHOLE = "each process holds the whole model on its device"
 _NO_PLAN = "no strategy applies a plan of which layers to split"
+_PLUGINS = "its plug-ins compute in it by themselves (plugin=dict(precision=…)), not by autocast"
+_PIECES = "its plug-ins give the optimizer flat pieces of parameters, and this one looks at their "
 _SHARES = (
     "each process would estimate it from its own share of the parameters, and another than all "
     "together: the weights come out different, and nothing says so"
@@ -67,6 +69,16 @@ TABLE: Mapping[str, Mapping[str, str]] = {
             "differ from those of one device by some 1e-3 after a few steps"
         ),
         "global_step_size": _SHARES,
+    },
+    "ColossalAIStrategy": {
+        "clip_value": "its plug-ins clip by norm alone",
+        "tensor_parallel": _NO_PLAN,
+        "fp16": _PLUGINS,
+        "bf16": _PLUGINS,
+        "adafactor": f"{_PIECES}rows and columns",
+        "muon": f"{_PIECES}matrices",
+        "global_step_size": _SHARES,
+        "schedule_free": "its optimizer has modes that the plug-ins' does not pass on",
     },
 }
 """By strategy, what it cannot do; all else of `ABILITIES` it can."""

@@ -248,7 +248,8 @@ class Pieces:
         size = self._library.size_of(group)
         flat = whole.detach().flatten()
         flat = nn.functional.pad(flat, [0, -flat.numel() % size])
-        return flat.chunk(size)[self._library.rank_in(group)].clone()
+        piece: Tensor = flat.chunk(size)[self._library.rank_in(group)]
+        return piece.clone()
 
 
 def _is_like(value: Any, parameter: Tensor | None) -> bool:

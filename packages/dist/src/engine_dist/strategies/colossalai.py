@@ -149,11 +149,11 @@ class ColossalAIStrategy(Strategy):
         groups = [list(group["params"]) for group in driver.optimizer.param_groups]
         booster = library.booster(mixed_precision=self._mixed_precision, plugin=plugin)
         boosted, optimizer, *_ = booster.boost(inner, driver.optimizer)
-        in_files = shares if self._plugin_files is None else self._plugin_files
         if isinstance(optimizer, library.zero_optimizer):
             self._pieces = Pieces(optimizer, groups)
-            in_files = bool(self._plugin_files)
-        driver.take(booster, optimizer, shares=shares, pieces=None if in_files else self._pieces)
+        whole = self._pieces is not None or not shares
+        in_files = not whole if self._plugin_files is None else self._plugin_files
+        driver.take(booster, optimizer, shares=shares, pieces=self._pieces, in_files=in_files)
         self._files.take(booster, boosted, optimizer, writes=in_files)
         return build_as(
             MODEL_WRAPPERS, self._model_wrapper, nn.Module, model_wrapper=boosted, model=inner

@@ -46,9 +46,17 @@ class ColossalAIOptimWrapper(OptimWrapper):
         super().__init__(optimizer, accumulative_counts, clip_grad)
         self.booster = booster
         self._pieces: Any = None
-        self._shares = False
+        self._shares = self._in_files = False
 
-    def take(self, booster: Any, optimizer: Any, *, shares: bool, pieces: Any = None) -> None:
+    def take(
+        self,
+        booster: Any,
+        optimizer: Any,
+        *,
+        shares: bool,
+        pieces: Any = None,
+        in_files: bool = False,
+    ) -> None:
         """Go on with what a booster made of the optimizer.
 
         Parameters
@@ -61,10 +69,12 @@ class ColossalAIOptimWrapper(OptimWrapper):
             Whether that shares gradients out over processes, and so clips by itself.
         pieces
             Has the optimizer's state whole, as ``state_dict``, ``load_state_dict`` and ``like``,
-            an optimizer of whole parameters; without it, the optimizer does, or files of its own.
+            an optimizer of whole parameters; without it, the optimizer does.
+        in_files : bool
+            Whether its state is saved in files of the booster's, and so not here.
         """
         self.booster, self.optimizer = booster, optimizer
-        self._shares, self._pieces = shares, pieces
+        self._shares, self._pieces, self._in_files = shares, pieces, in_files
         if shares:
             self.clip = None
 
@@ -146,7 +156,7 @@ class ColossalAIOptimWrapper(OptimWrapper):
 
     def check_state_dict(self, state_dict: Any) -> None:
         """Raise what `load_state_dict` would of a state that does not fit; change nothing."""
-        if state_dict or not self._in_files:
+        if state_dict or self.booster is None:  # else it is in files
             like = self.optimizer if self._pieces is None else self._pieces.like()
             check_state(getattr(like, "optim", like), state_dict)
 
@@ -154,28 +164,20 @@ class ColossalAIOptimWrapper(OptimWrapper):
         """Return the optimizer's state and the base settings; the latter alone where it is in files."""
         if self._pieces is None and not self._in_files:
             return super().state_dict()
-        state: dict[str, Any] = {} if self._pieces is None else self._pieces.state_dict()
+        state: dict[str, Any] = {} if self._in_files else self._pieces.state_dict()
         if self.base_param_settings is not None:
             state["base_param_settings"] = self.base_param_settings
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a state; see `BaseOptimWrapper.load_state_dict`."""
-        if self._pieces is None and not self._in_files:
-            super().load_state_dict(state_dict)
-            return
+        """Take over a state; of one that the booster has in files, the base settings alone."""
         state = dict(state_dict)
         base = state.pop("base_param_settings", None)
         self.check_state_dict(state)
-        if state and self._pieces is not None:
-            self._pieces.load_state_dict(state)
+        if state or self.booster is None:
+            (self._pieces or self.optimizer).load_state_dict(state)
         if base is not None and self.base_param_settings is not None:
             self.base_param_settings.update(base)
-
-    @property
-    def _in_files(self) -> bool:
-        """Whether the booster's optimizer has its state in files of its own, and nowhere whole."""
-        return self._shares and self._pieces is None
 
     @property
     def _shows_grads(self) -> bool:
