@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine_dist.checkpoint.checksums import BOOSTERS
+from engine_dist.checkpoint.engine_folders import with_weights
 from engine_dist.checkpoint.errors import CorruptCheckpointError, UnsafeCheckpointError
 from engine_dist.checkpoint.loading import read_checkpoint
 
@@ -39,14 +40,14 @@ def is_booster_folder(path: str | os.PathLike[str]) -> bool:
 
 
 def read_booster_folder(folder: Path) -> dict[str, Any]:
-    """Return a folder's state with its weights, without the optimizer's.
+    """Return a folder's state with its weights, or their averages; without the optimizer's.
 
     Raises
     ------
     CheckpointError
         If a file of it is damaged, missing, or no data.
     """
-    return {**booster_state(folder), "state_dict": _weights_of(folder / MODEL_DIR)}
+    return with_weights(booster_state(folder), _weights_of(folder / MODEL_DIR))
 
 
 def booster_state(folder: Path) -> dict[str, Any]:
