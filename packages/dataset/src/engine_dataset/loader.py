@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
@@ -13,6 +13,7 @@ from typing import Any, TypeVar, overload
 
 from torch.utils.data import DataLoader
 
+from engine_dataset.collate import as_function
 from engine_dataset.iterable import SplitStream, WithSourceState, is_stream
 from engine_dataset.samplers import DefaultSampler
 from engine_dataset.seeding import kept_apart, worker_init_fn
@@ -332,7 +333,7 @@ def _loader(
     made = {
         "sampler": sampler,
         "batch_sampler": batch_sampler,
-        "collate_fn": _function(settings.pop("collate_fn", "pseudo_collate")),
+        "collate_fn": as_function(settings.pop("collate_fn", "pseudo_collate")),
         "worker_init_fn": _worker_init(settings.pop("worker_init_fn", None), settings, seed),
         **settings,
     }
@@ -375,25 +376,12 @@ def _sampler(value: Any, **default_args: Any) -> Any:
     return DATA_SAMPLERS.build(value, default_args=default_args)
 
 
-def _function(value: Any) -> Callable[..., Any] | None:
-    """Return a function from one, from its name, or from a configuration of its arguments.
-
-    None stays None: torch's own.
-    """
-    if value is None:
-        return None
-    arguments = dict(value.items()) if isinstance(value, Mapping) else {"type": value}
-    kind = arguments.pop("type")
-    found: Any = FUNCTIONS.resolve(kind)
-    return partial(found, **arguments) if arguments else found
-
-
 def _worker_init(value: Any, settings: Mapping[str, Any], seed: int | None) -> Any:
     common = {"num_workers": settings.get("num_workers", 0), "rank": get_rank(), "seed": seed}
     if value is None:
         return None if seed is None else partial(worker_init_fn, **common)
     if isinstance(value, Mapping):
-        made = _function(value)
+        made = as_function(value)
         asked = inspect.signature(made).parameters if made else {}
         run = {name: one for name, one in common.items() if name in asked and name not in value}
         return partial(made, **run) if made and run else made

@@ -21,7 +21,7 @@ from engine_dist import is_main_process, naming_lost_ranks, watch
 from engine_dist.environment import restarts
 from engine_dist.strategies import Strategy
 from engine_registry import DefaultScope, require_none
-from engine_runner.assembly.models import compile_steps
+from engine_runner.assembly.models import adapt_steps
 from engine_runner.assembly.optimizers import tell_counts
 from engine_runner.assembly.schedules import Schedulers
 from engine_runner.checks.abilities import ability_faults
@@ -104,7 +104,7 @@ class BaseRunner(Building, Stopping):
                 self.call_hook("before_run")
                 self.load_or_resume()
                 tell_counts(self.optim_wrapper, self.model, loop)
-                compile_steps(self.model, self._recipe.compiling)
+                adapt_steps(self.model, *self._recipe.adapting)
                 self._start(loop)
                 model: nn.Module = loop.run()
                 self.optim_wrapper.settle()
