@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from engine_dist.strategies import ColossalAIStrategy, SingleDeviceStrategy
+from engine_dist.strategies.building_parts import with_type
 from engine_dist.testing import ProcessPool
 from engine_runner import FlexibleRunner, Runner
-from engine_runner.assembly.strategies import wrapper_for
 from tests.dist.strategies.cpu_for_colossalai import lend_cpu
 from tests.runner.test_deepspeed import Ended, _copied, assert_close
 from tests.runner.test_deepspeed import train as train_otherwise
@@ -27,12 +27,15 @@ with_library = pytest.mark.skipif(
 def test_a_configuration_need_not_name_the_wrapper() -> None:
     strategy = ColossalAIStrategy(plugin="lowlevel-zero")
     given = {"optimizer": {"type": "SGD", "lr": 0.1}}
-    assert wrapper_for(strategy, given) == {**given, "type": "ColossalAIOptimWrapper"}
-    assert wrapper_for(SingleDeviceStrategy(), given) is given
+    assert with_type(given, strategy.optim_wrapper_type) == {
+        **given,
+        "type": "ColossalAIOptimWrapper",
+    }
+    assert with_type(given, SingleDeviceStrategy().optim_wrapper_type) is given
     named = {"type": "OptimWrapper", **given}
-    assert wrapper_for(strategy, named) is named
+    assert with_type(named, "ColossalAIOptimWrapper") is named
     several = {"first": given, "second": given}
-    assert wrapper_for(strategy, several) is several
+    assert with_type(several, "ColossalAIOptimWrapper") is several
     assert "type" not in given
 
 

@@ -128,7 +128,10 @@ class Run:
         self.course.weights = _whole({name: state[name] for name, _ in model.named_parameters()})
         self.course.buffers = _whole(dict(model.named_buffers()))
         if self.average is not None:
-            self.course.averages = _whole(dict(self.average.module.named_parameters()))
+            average = self.average.module
+            state = average.state_dict()
+            averages = {name: state[name] for name, _ in average.named_parameters()}
+            self.course.averages = _whole(averages)
         return self.course
 
 

@@ -19,7 +19,7 @@ from engine_dataset.samplers import DefaultSampler
 from engine_dataset.seeding import kept_apart, worker_init_fn
 from engine_dataset.worker_rng import Start, WorkerStates, Working
 from engine_dataset.worker_signals import Outliving, kill_in_place_of_asking
-from engine_dist import get_rank, get_world_size
+from engine_dist import data_parallel
 from engine_registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, guard
 from engine_registry.places import add_note, config_origin
 
@@ -276,7 +276,7 @@ def build_dataloader(
         return value
     settings = dict(value.items())
     batches = settings.pop("num_batch_per_epoch", num_batch_per_epoch)
-    own_seed = None if seed is None else seed + (get_rank() if diff_rank_seed else 0)
+    own_seed = None if seed is None else seed + (data_parallel().rank if diff_rank_seed else 0)
     with _naming(value), guard(value):
         _check(settings)
         dataset = _dataset(settings.pop("dataset"))
@@ -299,7 +299,7 @@ def _naming(value: Any) -> Iterator[None]:
 
 def _stream(source: Any, settings: Mapping[str, Any], seed: int | None, even: bool) -> SplitStream:
     _check_stream(source, settings)
-    alone = get_world_size() == 1 and not settings.get("num_workers")
+    alone = data_parallel().size == 1 and not settings.get("num_workers")
     return SplitStream(
         source,
         batch_size=settings.get("batch_size", 1) or 1,
@@ -377,7 +377,8 @@ def _sampler(value: Any, **default_args: Any) -> Any:
 
 
 def _worker_init(value: Any, settings: Mapping[str, Any], seed: int | None) -> Any:
-    common = {"num_workers": settings.get("num_workers", 0), "rank": get_rank(), "seed": seed}
+    workers, rank = settings.get("num_workers", 0), data_parallel().rank
+    common = {"num_workers": workers, "rank": rank, "seed": seed}
     if value is None:
         return None if seed is None else partial(worker_init_fn, **common)
     if isinstance(value, Mapping):

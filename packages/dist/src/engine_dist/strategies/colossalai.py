@@ -10,7 +10,6 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import nn
 
-from engine_dist.capabilities import require_optimizers
 from engine_dist.checkpoint.booster_folders import is_booster_folder
 from engine_dist.checkpoint.splits import Like
 from engine_dist.colossalai_library import ColossalAI, Pieces, colossalai
@@ -21,7 +20,8 @@ from engine_dist.strategies.colossalai_config import (
     refuse_misfit,
 )
 from engine_dist.strategies.state_io.booster_folder import BoosterFolder
-from engine_dist.strategies.strategy import Prepared, Strategy
+from engine_dist.strategies.strategy import Prepared
+from engine_dist.strategies.surface import BaseStrategy
 from engine_dist.wrappers.unwrapping import unwrap
 from engine_registry import MODEL_WRAPPERS, STRATEGIES, build_as
 
@@ -31,7 +31,7 @@ O = TypeVar("O")  # noqa: E741  # the optimizer, whatever the caller makes
 
 
 @STRATEGIES.register_module()
-class ColossalAIStrategy(Strategy):
+class ColossalAIStrategy(BaseStrategy):
     """Train with ColossalAI's booster: what is split over processes is its plug-in's to say.
 
     It needs an optimizer wrapper that drives a booster, `ColossalAIOptimWrapper`. Tried with
@@ -58,8 +58,8 @@ class ColossalAIStrategy(Strategy):
         reads.
     device : str or torch.device, optional
         Where the model goes before the plug-in has it.
-    **roles
-        The other roles of `Strategy`.
+    **kwargs
+        Of a run, as `BaseStrategy` has them, and the other roles of a strategy.
 
     Raises
     ------
@@ -82,10 +82,10 @@ class ColossalAIStrategy(Strategy):
         model_wrapper: Mapping[str, Any] | None = None,
         plugin_files: bool | None = None,
         device: str | torch.device | None = None,
-        **roles: Any,
+        **kwargs: Any,
     ) -> None:
         self._files = BoosterFolder()
-        super().__init__(device, state_io=self._files, **roles)
+        super().__init__(device, state_io=self._files, **kwargs)
         self._choice = choice_of_plugin(plugin)
         if mixed_precision is not None and self._choice.kind not in ("", "TorchDDPPlugin"):
             raise ValueError(
@@ -102,6 +102,13 @@ class ColossalAIStrategy(Strategy):
         self._taken_up: tuple[Path, bool] | None = None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called in the table of what strategies can do, which tells of ZeRO's plug-ins."""
+        told = super().names
+        replicas = self._kind == "TorchDDPPlugin"
+        return tuple(name for name in told if not (replicas and name == "ColossalAIStrategy"))
+
+    @property
     def forward_is_collective(self) -> bool:
         """Whether weights are split, and so gathered in each forward pass: Gemini's."""
         return self._kind == "GeminiPlugin"
@@ -114,7 +121,7 @@ class ColossalAIStrategy(Strategy):
         own = {"init_backend": "colossalai", **self._launch} if self._launch else {}
         super().setup_environment(launcher, {**(dist_cfg or {}), **own})
 
-    def prepare(
+    def _prepare(
         self, model: nn.Module, make_optimizer: Callable[[nn.Module], O] | None = None
     ) -> Prepared[O]:
         """Let the booster take a model and its optimizer; without one, only put it in its place.
@@ -131,7 +138,7 @@ class ColossalAIStrategy(Strategy):
             If the plug-in cannot clip as that asks for.
         """
         if make_optimizer is None or self._files.booster is not None:
-            return super().prepare(model, make_optimizer)
+            return super()._prepare(model, make_optimizer)
         _require_job()
         library = colossalai()
         inner = model if model is self._in_place else self._put_in_place(model)
@@ -145,7 +152,7 @@ class ColossalAIStrategy(Strategy):
         shares = self._kind != "TorchDDPPlugin"
         if shares:
             _require_device(library, self._kind)
-            require_optimizers(type(self), driver)
+        self._require_optimizers(driver)
         groups = [list(group["params"]) for group in driver.optimizer.param_groups]
         booster = library.booster(mixed_precision=self._mixed_precision, plugin=plugin)
         boosted, optimizer, *_ = booster.boost(inner, driver.optimizer)
@@ -164,7 +171,7 @@ class ColossalAIStrategy(Strategy):
         super().initialise(model)
         self._refresh(unwrap(model), {})
 
-    def model_state_dict(self, model: nn.Module) -> dict[str, Any]:
+    def _state_of(self, model: nn.Module) -> dict[str, Any]:
         """Return the state of the user's module, whole and, of what is trained, in 32 bit."""
         if self._kind == "GeminiPlugin" and self._files.booster is not None:
             state: dict[str, Any] = self._files.boosted.state_dict(only_rank_0=False)
@@ -178,6 +185,9 @@ class ColossalAIStrategy(Strategy):
     def weights_to_save(self, model: nn.Module) -> dict[str, Any]:
         """Return nothing where the plug-in saves its weights by itself."""
         return {} if self._files.writes else self.model_state_dict(model)
+
+    def _weights_held(self) -> dict[str, Any]:
+        return self.weights_to_save(self.model)
 
     def resume_checkpoint(
         self,
@@ -193,12 +203,12 @@ class ColossalAIStrategy(Strategy):
         self._taken_up = Path(path), optimizer
         return {"optimizer": {}, **self._files.rest_of(Path(path)), "state_dict": {}}
 
-    def load_model_state_dict(
+    def _give(
         self,
         model: nn.Module,
         state_dict: Mapping[str, Any],
-        strict: bool = False,
-        logger: logging.Logger | str | None = None,
+        strict: bool,
+        logger: logging.Logger | str | None,
     ) -> None:
         """Give the user's module a state, or let the plug-in take up what it saved itself."""
         taken_up, self._taken_up = self._taken_up, None
@@ -208,7 +218,7 @@ class ColossalAIStrategy(Strategy):
         if self._kind == "GeminiPlugin" and self._files.booster is not None:
             self._files.boosted.load_state_dict(state_dict, strict=strict)
             return
-        super().load_model_state_dict(model, state_dict, strict, logger)
+        super()._give(model, state_dict, strict, logger)
         self._refresh(unwrap(model), state_dict)
 
     def _refresh(self, module: nn.Module, given: Mapping[str, Any]) -> None:
