@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from engine_dist.strategies import (
+    ColossalAIStrategy,
     DDPStrategy,
     DeepSpeedStrategy,
     FSDP1Strategy,
@@ -20,6 +21,7 @@ from engine_dist.strategies import (
     TensorParallelStrategy,
     ZeRO1Strategy,
 )
+from tests.dist.strategies.cpu_for_colossalai import lend_cpu
 from tests.dist.strategies.variations import Variation
 
 __all__ = ["ROWS", "Row"]
@@ -181,6 +183,24 @@ def deepspeed(stage: int) -> Row:
     return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False, short=stage < 3)
 
 
+def colossalai(stage: int) -> Row:
+    """Train by ColossalAI's booster: replicas, or what a stage of ZeRO shares out."""
+
+    def make(variation: Variation) -> Strategy:
+        lend_cpu()
+        plugin: dict[str, Any] = {"type": "TorchDDPPlugin"}
+        if stage:
+            precision = "bf16" if variation.bf16 else "fp32"
+            plugin = {"type": "LowLevelZeroPlugin", "stage": stage, "precision": precision}
+            plugin["overlap_communication"] = False  # by streams, which a CPU has not
+        return ColossalAIStrategy(device="cpu", plugin=plugin)
+
+    own_sync = "TorchDDPPlugin has batch norm over all processes, which torch has for GPUs alone"
+    own_bf16 = "TorchDDPPlugin computes in bfloat16 in no released form"
+    lacks = () if stage else (("conv", own_sync), ("bf16", own_bf16))
+    return Row(make, library="colossalai", lacks=lacks)
+
+
 ROWS: dict[str, Row] = {
     "single": Row(single, processes=1),
     "ddp": Row(ddp),
@@ -198,4 +218,6 @@ ROWS: dict[str, Row] = {
     "fsdp1-grad-op": Row(fsdp1("SHARD_GRAD_OP"), crossed=False, short=True),
     "fsdp1-none": Row(fsdp1("NO_SHARD"), crossed=False, short=True),
     **{f"deepspeed-zero{stage}": deepspeed(stage) for stage in range(4)},
+    "colossalai-ddp": colossalai(0),
+    **{f"colossalai-zero{stage}": colossalai(stage) for stage in (1, 2)},
 }

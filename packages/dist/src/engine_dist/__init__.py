@@ -73,6 +73,7 @@ from engine_dist.seeding import (
 )
 from engine_dist.strategies import (
     BaseStrategy,
+    ColossalAIStrategy,
     DDPStrategy,
     DeepSpeedStrategy,
     FSDP1Strategy,
@@ -83,6 +84,7 @@ from engine_dist.strategies import (
 )
 from engine_dist.watch import LostRankError, naming_lost_ranks
 from engine_dist.wrappers import (
+    ColossalAIModelWrapper,
     MMDeepSpeedEngineWrapper,
     MMDistributedDataParallel,
     MMSeparateDistributedDataParallel,
@@ -99,6 +101,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BaseStrategy",
+    "ColossalAIModelWrapper",
+    "ColossalAIStrategy",
     "DDPStrategy",
     "DataParallel",
     "DeepSpeedStrategy",

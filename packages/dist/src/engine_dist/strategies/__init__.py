@@ -1,5 +1,6 @@
 """Strategies: where models live, one variant a file."""
 
+from engine_dist.strategies.colossalai import ColossalAIStrategy
 from engine_dist.strategies.ddp import DDPStrategy
 from engine_dist.strategies.deepspeed import DeepSpeedStrategy
 from engine_dist.strategies.fsdp import FSDPStrategy
@@ -12,6 +13,7 @@ from engine_dist.strategies.zero1 import ZeRO1Strategy
 
 __all__ = [
     "BaseStrategy",
+    "ColossalAIStrategy",
     "DDPStrategy",
     "DeepSpeedStrategy",
     "FSDP1Strategy",

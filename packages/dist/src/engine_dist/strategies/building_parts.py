@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from engine_dist.ranks import get_world_size
 from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS, guard
 
-__all__ = ["compiled", "optim_wrapper_of", "scale_rates", "schedulers_of"]
+__all__ = ["compiled", "optim_wrapper_of", "scale_rates", "schedulers_of", "with_type"]
 
 
 def optim_wrapper_of(model: nn.Module, value: Any) -> Any:
@@ -39,6 +40,17 @@ def optim_wrapper_of(model: nn.Module, value: Any) -> Any:
             }
         )
         return constructor(model)
+
+
+def with_type(value: Any, needed: str | None) -> Any:
+    """Return the settings of an optimizer wrapper; without a type, of the one that is needed."""
+    if needed is None or not isinstance(value, Mapping):
+        return value
+    if "type" in value or "optimizer" not in value:  # the latter are several, by name
+        return value
+    settings: Any = copy(value)  # a copy knows, as the original, where it was written
+    settings["type"] = needed
+    return settings
 
 
 def schedulers_of(value: Any, wrapper: Any, length: Mapping[str, Any]) -> Any:

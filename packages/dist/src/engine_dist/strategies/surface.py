@@ -33,6 +33,7 @@ from engine_dist.strategies.building_parts import (
     optim_wrapper_of,
     scale_rates,
     schedulers_of,
+    with_type,
 )
 from engine_dist.strategies.holding import Holding
 from engine_dist.strategies.job import Job, JobSettings
@@ -215,7 +216,8 @@ class BaseStrategy(Holding):
 
         ``model`` is by default what the strategy holds.
         """
-        return optim_wrapper_of(self.model if model is None else model, optim_wrapper)
+        given = with_type(optim_wrapper, self.optim_wrapper_type)
+        return optim_wrapper_of(self.model if model is None else model, given)
 
     def build_param_scheduler(
         self, scheduler: Any, optim_wrapper: Any, default_args: Mapping[str, Any] | None = None

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from engine_dist.wrappers import by_name as _by_name  # noqa: F401  # registers
 from engine_dist.wrappers.batches import BatchError, explain, parameters_of
+from engine_dist.wrappers.colossalai import ColossalAIModelWrapper
 from engine_dist.wrappers.communication import Communication, communication_of
 from engine_dist.wrappers.ddp import MMDistributedDataParallel, detect_anomalous_params
 from engine_dist.wrappers.deepspeed import MMDeepSpeedEngineWrapper
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchError",
+    "ColossalAIModelWrapper",
     "Communication",
     "LossError",
     "MMDeepSpeedEngineWrapper",

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 from engine_dataset import later_pass
-from engine_dist import data_parallel, get_rng_state, watch
+from engine_dist import data_parallel, get_rng_state, get_world_size, watch
 from engine_runner.hooks.throughput_meter import tokens_in
 from engine_runner.loops.intervals import milestones
 from engine_runner.loops.iteration import Iteration

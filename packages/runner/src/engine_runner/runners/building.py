@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from engine_dist.strategies import Prepared, Strategy
+from engine_dist.strategies.building_parts import with_type
 from engine_dist.strategies.own_ways import holds_by_itself
 from engine_runner.assembly.strategies import length_of
 from engine_runner.checks.ranks import check_parts
@@ -83,7 +84,8 @@ class Building(Checkpoints):
 
     def _make_optim_wrapper(self, model: nn.Module) -> Any:
         self.model = model
-        wrapper = self.build_optim_wrapper(self._recipe.optim_wrapper)
+        given = with_type(self._recipe.optim_wrapper, self.strategy.optim_wrapper_type)
+        wrapper = self.build_optim_wrapper(given)
         self._listen_to(wrapper)
         self.scale_lr(wrapper, self._recipe.auto_scale_lr)
         return wrapper

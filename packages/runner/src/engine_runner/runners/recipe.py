@@ -86,10 +86,14 @@ class Recipe:
         return self.cfg if isinstance(self.cfg, Config) else Config(dict(self.cfg or {}))
 
     @property
+    def compiling(self) -> bool | Mapping[str, Any] | None:
+        """What of the model is compiled: as given, or as the configuration's ``compile`` says."""
+        return self.config.get("compile") if self.compile is None else self.compile
+
+    @property
     def adapting(self) -> tuple[Sequence[str] | str | None, bool | Mapping[str, Any] | None]:
-        """What `adapt_steps` takes: what is given, or the configuration says."""
-        compiling = self.config.get("compile") if self.compile is None else self.compile
-        return self.config.get("efficient_conv_bn_eval"), compiling
+        """What `adapt_steps` takes."""
+        return self.config.get("efficient_conv_bn_eval"), self.compiling
 
     def naming(self, *parts: str) -> AbstractContextManager[None]:
         """Return a context for building some parts: data names registered components alone.
