@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine_dist import BaseStrategy, SingleDeviceStrategy, get_rank, get_world_size
+from engine_dist import BaseStrategy, SingleDeviceStrategy, data_parallel
 from engine_dist import strategies as all_strategies
 from engine_dist.strategies.job import Job
 from engine_dist.testing import ProcessPool
@@ -52,6 +52,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ZeRO1Strategy": {},
     "FSDPStrategy": {"wrap": {"names": "a"}},
     "FSDP1Strategy": {"wrap": {"names": "a"}},
+    "TensorParallelStrategy": {"plan": {"a": "colwise", "b": "rowwise"}},
     "DeepSpeedStrategy": {"zero_optimization": {"stage": 2}, "gradient_clipping": 1.0},
 }
 
@@ -71,11 +72,11 @@ def prepared(name: str, folder: str) -> Any:
 
 
 def steps(strategy: Any, numbers: range) -> list[float]:
-    losses = []
+    losses, place = [], data_parallel()
     for number in numbers:
         batch = torch.randn(8, 3, generator=torch.Generator().manual_seed(number))
         with strategy.optim_wrapper.optim_context(strategy.model):
-            loss = strategy.model(batch.chunk(get_world_size())[get_rank()])
+            loss = strategy.model(batch.chunk(place.size)[place.rank])
         strategy.optim_wrapper.update_params(loss)
         losses.append(loss.item())
         strategy.param_schedulers[0].step()
