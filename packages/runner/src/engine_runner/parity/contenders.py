@@ -132,8 +132,9 @@ def on(cfg: Config, one: Contender | None) -> Config:
         made.strategy = {**settings, **one.settings, **updates.for_an_engine()}
         made.optim_wrapper = updates.driving()
         return made  # type: ignore[no-any-return]  # as above
-    if one.kind in ("DDPStrategy", "ZeRO1Strategy") and name != one.kind:
-        settings |= _of_replicas(cfg)
+    if one.kind in ("DDPStrategy", "ZeRO1Strategy"):
+        settings = {**(_of_replicas(cfg) if name != one.kind else {}), **settings}
+        settings.setdefault("sync_bn", cfg.get("sync_bn"))
     made.strategy = settings
     made.optim_wrapper = updates.for_a_wrapper()
     return made  # type: ignore[no-any-return]  # as above
@@ -150,7 +151,7 @@ def _of_replicas(cfg: Config) -> dict[str, Any]:
     wrapper = cfg.get("model_wrapper_cfg")
     if wrapper is None:
         wrapper = {"find_unused_parameters": cfg.get("find_unused_parameters", False)}
-    return {"model_wrapper": wrapper, "sync_bn": cfg.get("sync_bn")}
+    return {"model_wrapper": wrapper}
 
 
 @dataclass(frozen=True)
