@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from engine_dist.strategies import (
+    ColossalAIStrategy,
     DDPStrategy,
     DeepSpeedStrategy,
     FSDP1Strategy,
@@ -20,6 +21,7 @@ from engine_dist.strategies import (
     TensorParallelStrategy,
     ZeRO1Strategy,
 )
+from tests.dist.strategies.cpu_for_colossalai import lend_cpu
 from tests.dist.strategies.variations import Variation
 
 __all__ = ["ROWS", "Row"]
@@ -135,12 +137,17 @@ def fsdp_replicas(variation: Variation) -> Strategy:
 
 def tp(variation: Variation) -> Strategy:
     """Train parts of layers, two processes with the same samples."""
-    return TensorParallelStrategy(2, device="cpu")
+    return TensorParallelStrategy(2, _plan_of(variation), device="cpu")
 
 
 def fsdp_tp(variation: Variation) -> Strategy:
     """Train shards of parts of layers."""
-    return fsdp(variation, tensor_parallel={"size": 2})
+    return fsdp(variation, tensor_parallel={"size": 2, "plan": _plan_of(variation)})
+
+
+def _plan_of(variation: Variation) -> dict[str, str] | None:
+    """Return a plan for a model that has none of its own."""
+    return {"head": "colwise_rep"} if variation.conv else None
 
 
 def fsdp1(sharding: str) -> Callable[[Variation], Strategy]:
@@ -176,7 +183,23 @@ def deepspeed(stage: int) -> Row:
     return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False, short=stage < 3)
 
 
-_CONV = (("conv", "convolutions have no layers that a plan splits"),)
+def colossalai(stage: int) -> Row:
+    """Train by ColossalAI's booster: replicas, or what a stage of ZeRO shares out."""
+
+    def make(variation: Variation) -> Strategy:
+        lend_cpu()
+        plugin: dict[str, Any] = {"type": "TorchDDPPlugin"}
+        if stage:
+            precision = "bf16" if variation.bf16 else "fp32"
+            plugin = {"type": "LowLevelZeroPlugin", "stage": stage, "precision": precision}
+            plugin["overlap_communication"] = False  # by streams, which a CPU has not
+        return ColossalAIStrategy(device="cpu", plugin=plugin)
+
+    own_sync = "TorchDDPPlugin has batch norm over all processes, which torch has for GPUs alone"
+    own_bf16 = "TorchDDPPlugin computes in bfloat16 in no released form"
+    lacks = () if stage else (("conv", own_sync), ("bf16", own_bf16))
+    return Row(make, library="colossalai", lacks=lacks)
+
 
 ROWS: dict[str, Row] = {
     "single": Row(single, processes=1),
@@ -189,10 +212,12 @@ ROWS: dict[str, Row] = {
     "fsdp-kept-offload": Row(fsdp_kept, crossed=False, short=True),
     "fsdp-meta": Row(fsdp_meta, short=True),
     "fsdp-2x1": Row(fsdp_replicas, crossed=False, short=True),
-    "tp": Row(tp, shards=1, lacks=_CONV),
-    "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, lacks=_CONV),
+    "tp": Row(tp, shards=1),
+    "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, short=True),
     "fsdp1": Row(fsdp1("FULL_SHARD")),
     "fsdp1-grad-op": Row(fsdp1("SHARD_GRAD_OP"), crossed=False, short=True),
     "fsdp1-none": Row(fsdp1("NO_SHARD"), crossed=False, short=True),
     **{f"deepspeed-zero{stage}": deepspeed(stage) for stage in range(4)},
+    "colossalai-ddp": colossalai(0),
+    **{f"colossalai-zero{stage}": colossalai(stage) for stage in (1, 2)},
 }

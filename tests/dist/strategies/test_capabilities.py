@@ -60,6 +60,8 @@ def why_not(strategy: str, ability: str) -> str | None:
     """Return why a cell cannot be tried here."""
     if TRIALS[ability].kind is None:
         return f"{TRIALS[ability].optimizer} is not there"
+    if strategy.startswith("ColossalAI") and find_spec("colossalai") is None:
+        return "ColossalAI is not installed: hatch run colossalai:test"
     if not strategy.startswith("DeepSpeed"):
         return None
     if find_spec("deepspeed") is None:

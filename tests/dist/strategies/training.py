@@ -18,6 +18,7 @@ from engine_dist.strategies.choosing import Choice
 from engine_dist.wrappers import unwrap
 from engine_optim import (
     AmpOptimWrapper,
+    ColossalAIOptimWrapper,
     DeepSpeedOptimWrapper,
     ExponentialMovingAverage,
     OptimWrapper,
@@ -174,6 +175,8 @@ def _optimizer_of(
             "accumulative_counts": variation.counts,
             "clip_grad": {"max_norm": variation.clip},
         }
+        if row.library == "colossalai":
+            return ColossalAIOptimWrapper(**settings)
         if variation.bf16 and type(strategy.precision).__name__ == "AsIs":
             return AmpOptimWrapper(dtype="bfloat16", **settings)
         return OptimWrapper(**settings)

@@ -22,10 +22,12 @@ from engine_dist.strategies.choosing import Choice
 from engine_dist.wrappers import convert_sync_batchnorm, unwrap
 from engine_optim import (
     AmpOptimWrapper,
+    ColossalAIOptimWrapper,
     DeepSpeedOptimWrapper,
     ExponentialMovingAverage,
     OptimWrapper,
 )
+from tests.dist.strategies.cpu_for_colossalai import lend_cpu
 
 __all__ = [
     "TRIALS",
@@ -244,7 +246,9 @@ class _Run:
         if self.name is not None and _is_engine(self.name) and not by_value:
             return DeepSpeedOptimWrapper(optimizer)
         if self.trial.amp is None:
-            return OptimWrapper(optimizer, **self.trial.wrapper)
+            driven = self.name == "ColossalAIStrategy"
+            kind = ColossalAIOptimWrapper if driven else OptimWrapper
+            return kind(optimizer, **self.trial.wrapper)
         return AmpOptimWrapper(128.0, self.trial.amp, optimizer=optimizer)
 
     def go(self, steps: range) -> None:
@@ -281,6 +285,15 @@ def _strategy_of(trial: Trial, name: str) -> Strategy:
     if _is_engine(name):
         return kind(device="cpu", **_of_engine(trial, int(name[-2])))
     settings = dict(trial.settings)
+    if name == "ColossalAIStrategy":
+        lend_cpu()
+        plugin = {
+            "type": "LowLevelZeroPlugin",
+            "precision": "fp32",
+            "overlap_communication": False,
+        }
+        settings["plugin"] = plugin | {key: True for key in settings if key == "cpu_offload"}
+        settings.pop("cpu_offload", None)
     if name in ("DDPStrategy", "ZeRO1Strategy"):
         settings |= trial.of_replicas
     if name in ("FSDPStrategy", "FSDP1Strategy"):

@@ -72,6 +72,8 @@ from engine_dist.seeding import (
     set_rng_state,
 )
 from engine_dist.strategies import (
+    BaseStrategy,
+    ColossalAIStrategy,
     DDPStrategy,
     DeepSpeedStrategy,
     FSDP1Strategy,
@@ -82,6 +84,7 @@ from engine_dist.strategies import (
 )
 from engine_dist.watch import LostRankError, naming_lost_ranks
 from engine_dist.wrappers import (
+    ColossalAIModelWrapper,
     MMDeepSpeedEngineWrapper,
     MMDistributedDataParallel,
     MMSeparateDistributedDataParallel,
@@ -97,6 +100,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BaseStrategy",
+    "ColossalAIModelWrapper",
+    "ColossalAIStrategy",
     "DDPStrategy",
     "DataParallel",
     "DeepSpeedStrategy",

@@ -43,6 +43,8 @@ ABILITIES: Mapping[str, str] = {
 _ONE_DEVICE = "a strategy for one device has no place to put the rest"
 _WHOLE = "each process holds the whole model on its device"
 _NO_PLAN = "it has no plan of which layers to split"
+_PLUGINS = "its plug-ins compute in it by themselves (plugin=dict(precision=…)), not by autocast"
+_FLAT = "its plug-ins give the optimizer flat pieces of parameters, and this one looks at their "
 _SHARES = (
     "each process would estimate it from its own share of the parameters, and another than all "
     "together: the weights come out different, and nothing says so"
@@ -108,6 +110,16 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         "adafactor": _NO_SHAPE,
         "muon": _NO_SHAPE,
         "global_step_size": _SHARES,
+    },
+    "ColossalAIStrategy": {
+        "clip_value": "its plug-ins clip by norm alone",
+        "tensor_parallel": _NO_PLAN,
+        "fp16": _PLUGINS,
+        "bf16": _PLUGINS,
+        "adafactor": f"{_FLAT}rows and columns",
+        "muon": f"{_FLAT}matrices",
+        "global_step_size": _SHARES,
+        "schedule_free": "the optimizer has modes that the plug-ins' own around it does not pass on",
     },
     **{f"DeepSpeedStrategy(stage={stage})": _of_deepspeed(stage) for stage in range(4)},
 }

@@ -151,8 +151,9 @@ def keep_state(module: nn.Module, whole: bool = False) -> None:
                 part._load_state_dict_pre_hooks, part._load_state_dict_post_hooks,
             ):  # fmt: skip
                 hooks.clear()
-    module.register_state_dict_post_hook(_given_whole if whole else _given)
-    module.register_load_state_dict_pre_hook(_taken)
+    untyped: Any = module  # as torch leaves what follows
+    untyped.register_state_dict_post_hook(_given_whole if whole else _given)
+    untyped.register_load_state_dict_pre_hook(_taken)
 
 
 def states_whole(module: nn.Module) -> bool:
@@ -172,17 +173,22 @@ def _given(
     _rename(state, prefix)
     if hasattr(state, "_metadata"):
         _rename(state._metadata, prefix)
-    if _RAW.get():
+    if _RAW.get() or is_fully_sharded(module):  # what it wraps does the rest
         return
     made: dict[int, Tensor] = {}
-    for name, param in module.named_parameters(prefix.rstrip("."), remove_duplicate=False):
-        name = name.replace(_INSIDE, "")
+    for name, param in _params(module, prefix):
         run, value = run_of(param), state.get(name)
         if run is None or value is None or is_dtensor(value):
             continue
         if id(param) not in made:
             made[id(param)] = run.whole(value) if whole else run.by_rows(value)
         state[name] = made[id(param)]
+
+
+def _params(module: nn.Module, prefix: str) -> list[tuple[str, Tensor]]:
+    """Return parameters under each name that a state has them by."""
+    named = module.named_parameters(prefix.rstrip("."), remove_duplicate=False)
+    return [(name.replace(_INSIDE, ""), param) for name, param in named]
 
 
 def _rename(named: dict[str, Any], prefix: str) -> None:
@@ -200,16 +206,16 @@ def _rename(named: dict[str, Any], prefix: str) -> None:
 @torch.no_grad()
 def _taken(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     """Turn a state with plain names and whole or split tensors into what is held here."""
-    for name, param in module.named_parameters(prefix.rstrip("."), remove_duplicate=False):
-        name = name.replace(_INSIDE, "")
+    within = [] if is_fully_sharded(module) else _params(module, prefix)
+    for name, param in within:
         run, value = run_of(param), state.get(name)
         if run is not None and isinstance(value, Tensor) and value.shape == run.shape:
             state[name] = run.cut(value)
-    for tensors in (state, getattr(state, "_metadata", {})):
+    versions: dict[str, Any] = getattr(state, "_metadata", {})
+    for named in (state, versions):
         for path in _wrappers(module, prefix):
-            within = [name for name in tensors if _is_within(path, name)]
-            for name in within:
-                tensors[(path + _INSIDE + f"{name}."[len(path) :])[:-1]] = tensors.pop(name)
+            for name in [name for name in named if _is_within(path, name)]:
+                named[(path + _INSIDE + f"{name}."[len(path) :])[:-1]] = named.pop(name)
 
 
 def _is_within(path: str, name: str) -> bool:

@@ -72,6 +72,8 @@ class FSDPStrategy(GoesToFSDP1):
         `TensorParallelStrategy`.
     device : str or torch.device, optional
         Where the model goes; by default this process' accelerator, or the CPU.
+    **run
+        What `BaseStrategy` takes of a run, ``work_dir`` and the like.
 
     Raises
     ------
@@ -97,6 +99,7 @@ class FSDPStrategy(GoesToFSDP1):
         compile_blocks: Mapping[str, Any] | None = None,
         tensor_parallel: Any = None,
         device: str | torch.device | None = None,
+        **run: Any,
     ) -> None:
         given = {
             "wrap": wrap, "mixed_precision": mixed_precision, "cpu_offload": cpu_offload,
@@ -120,6 +123,7 @@ class FSDPStrategy(GoesToFSDP1):
             precision=mixed or AsIs(),
             activation=_activation(compile_blocks, activation_checkpointing),
             state_io=ScatteredState(),
+            **run,
         )
         self.tensor_parallel: TensorParallel | None = tensor_parallel
         self.skip_init_weights = skip_init_weights
@@ -139,7 +143,7 @@ class FSDPStrategy(GoesToFSDP1):
             else:
                 yield
 
-    def prepare(
+    def _prepare(
         self, model: nn.Module, make_optimizer: Callable[[nn.Module], O] | None = None
     ) -> Prepared[O]:
         """Split a model, then let ``make_optimizer`` see what is left of it here.
@@ -155,7 +159,7 @@ class FSDPStrategy(GoesToFSDP1):
         known = model is self._in_place
         if not known and make_optimizer is not None:
             self._set_first_weights(model)
-        prepared = super().prepare(model, make_optimizer)
+        prepared = super()._prepare(model, make_optimizer)
         if make_optimizer is not None or not known:  # one that was made before is still there
             self.state_io.learn(prepared.model, prepared.optimizer)
         step_by_mesh(prepared.optimizer)

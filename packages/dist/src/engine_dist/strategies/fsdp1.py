@@ -22,7 +22,8 @@ from engine_dist.strategies.fsdp1_settings import (
 )
 from engine_dist.strategies.fsdp_settings import recomputed_of
 from engine_dist.strategies.precision import AsIs, Mixed
-from engine_dist.strategies.strategy import Prepared, Strategy
+from engine_dist.strategies.strategy import Prepared
+from engine_dist.strategies.surface import BaseStrategy
 from engine_dist.strategies.wrapping import FlatSharded
 from engine_registry import STRATEGIES
 
@@ -34,7 +35,7 @@ _OF_ROLE = ("param_dtype", "reduce_dtype", "cast_forward_inputs")
 
 
 @STRATEGIES.register_module()
-class FSDP1Strategy(Strategy):
+class FSDP1Strategy(BaseStrategy):
     """Split parameters, gradients and the optimizer's state by ``FullyShardedDataParallel``.
 
     It is for configurations that ask for what torch's first way of sharding alone has;
@@ -62,6 +63,8 @@ class FSDP1Strategy(Strategy):
         Refused: with FSDP1 it needs an accelerator, with `FSDPStrategy` it does not.
     device : str or torch.device, optional
         Where the model goes; by default this process' accelerator, or the CPU.
+    **run
+        What `BaseStrategy` takes of a run, ``work_dir`` and the like.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class FSDP1Strategy(Strategy):
         mixed_precision: Mapping[str, Any] | None = None,
         cpu_offload: bool = False,
         device: str | torch.device | None = None,
+        **run: Any,
     ) -> None:
         given = {"mixed_precision": mixed_precision, "cpu_offload": cpu_offload or None}
         wrapper = {**(model_wrapper or {}), **{k: v for k, v in given.items() if v is not None}}
@@ -95,10 +99,11 @@ class FSDP1Strategy(Strategy):
             if precision
             else AsIs(),
             activation=() if checkpointed is None else [Checkpointed(recomputed_of(checkpointed))],
+            **run,
         )
         self.skip_init_weights = skip_init_weights
 
-    def prepare(
+    def _prepare(
         self, model: nn.Module, make_optimizer: Callable[[nn.Module], O] | None = None
     ) -> Prepared[O]:
         """Split a model, then let ``make_optimizer`` see what is left of it here.
@@ -114,7 +119,7 @@ class FSDP1Strategy(Strategy):
         new = model is not self._in_place and make_optimizer is not None
         if new and not self.skip_init_weights:
             set_first_weights(model)
-        prepared = super().prepare(model, make_optimizer)
+        prepared = super()._prepare(model, make_optimizer)
         _follow(prepared.optimizer)
         return prepared
 
@@ -148,7 +153,7 @@ def _agreeing(scaler: GradScaler) -> GradScaler:
     )  # fmt: skip
 
 
-class GoesToFSDP1(Strategy):
+class GoesToFSDP1(BaseStrategy):
     """A strategy of FSDP2 whose class, where it is asked for what FSDP1 alone has, makes one of that."""
 
     def __new__(cls, *_: Any, **settings: Any) -> Any:

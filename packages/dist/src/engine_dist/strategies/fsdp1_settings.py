@@ -22,7 +22,8 @@ _ALONE_OF_PRECISION: Mapping[str, Any] = {
 }  # fmt: skip
 _BOTH_HAVE = {
     "model_wrapper", "skip_init_weights", "state_dict_cfg", "activation_checkpointing", "wrap",
-    "mixed_precision", "device",
+    "mixed_precision", "device", "work_dir", "experiment_name", "env_kwargs", "log_kwargs",
+    "auto_scale_lr",
 }  # fmt: skip
 
 
@@ -134,9 +135,8 @@ def _offloads(wrapper: Mapping[str, Any]) -> bool:
 
 def items_of(value: Any) -> Mapping[str, Any]:
     """Return the settings of a dict, or of one of torch's classes."""
-    if value is None or isinstance(value, Mapping):
-        return value or {}
-    return vars(value)
+    held: Mapping[str, Any] = value if isinstance(value, Mapping) else vars(value) if value else {}
+    return held
 
 
 def _differs(value: Any, own: Any) -> bool:

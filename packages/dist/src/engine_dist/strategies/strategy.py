@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -76,6 +76,9 @@ class Strategy:
     state_io : StateIO, optional
         How a state gets to a file and back; by default in the forms that all share.
     """
+
+    #: the optimizer wrapper that this strategy needs, where a configuration names none
+    optim_wrapper_type: ClassVar[str | None] = None
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from engine_dist.wrappers.batches import BatchError, explain, parameters_of
+from engine_dist.wrappers.colossalai import ColossalAIModelWrapper
 from engine_dist.wrappers.communication import Communication, communication_of
 from engine_dist.wrappers.ddp import MMDistributedDataParallel, detect_anomalous_params
 from engine_dist.wrappers.deepspeed import MMDeepSpeedEngineWrapper
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchError",
+    "ColossalAIModelWrapper",
     "Communication",
     "LossError",
     "MMDeepSpeedEngineWrapper",

@@ -61,9 +61,17 @@ def strategy_named(root: ConfigDict) -> str:
     if isinstance(strategy, Mapping) and strategy.get("type") is not None:
         name = _name(strategy["type"])
         stage = stage_asked_for(strategy) if name == "DeepSpeedStrategy" else None
+        if name == "ColossalAIStrategy" and _has_replicas(strategy.get("plugin")):
+            return (
+                f"{name}(plugin=TorchDDPPlugin)"  # what the table tells is of its other plug-ins
+            )
         return name if stage is None else f"{name}(stage={stage})"
     alone = dict.get(root, "launcher", "none") in (None, "none")
     return "SingleDeviceStrategy" if alone else "DDPStrategy"
+
+
+def _has_replicas(plugin: Any) -> bool:
+    return isinstance(plugin, Mapping) and _name(plugin.get("type")) == "TorchDDPPlugin"
 
 
 def abilities_asked_for(root: ConfigDict) -> Iterator[Asked]:

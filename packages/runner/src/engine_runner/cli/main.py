@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from engine_config.cli.parser import ConfigParser
 from engine_dist.launch import shut_down
 from engine_runner import __version__
-from engine_runner.cli import check, import_checkpoint, parity, test, train
+from engine_runner.cli import analyze, check, env, estimate, import_checkpoint, parity, test, train
 from engine_runner.cli.interrupts import Interrupted
 from engine_runner.cli.user_errors import SAID, text_of
 
 __all__ = ["main"]
 
-VERBS = (train, test, check, parity, import_checkpoint)
+VERBS = (train, test, check, parity, estimate, analyze, env, import_checkpoint)
 
 
 def _parser() -> ConfigParser:

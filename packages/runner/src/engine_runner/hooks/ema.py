@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine_dist.checkpoint import CorruptCheckpointError, load_state_dict
+from engine_dist.checkpoint import CorruptCheckpointError, get_state_dict, load_state_dict
 from engine_dist.checkpoint.rank_buffers import gather_buffers, put_buffers
 from engine_dist.deepspeed_library import full_parameters
 from engine_dist.flat_parameters import as_runs
@@ -136,7 +136,7 @@ class EMAHook(Hook):
 
     def before_save_checkpoint(self, runner: RunnerLike, checkpoint: dict[str, Any]) -> None:
         """Let the averaged weights be those of the checkpoint, and keep the trained ones beside."""
-        state = self.ema_model.state_dict()
+        state = get_state_dict(self.ema_model)  # the model's names, whatever wraps its parts
         checkpoint["ema_state_dict"] = state
         other = gather_buffers(self.ema_model.module)
         if not self._swapped:
