@@ -15,6 +15,7 @@ from engine_runner.checks.abilities import ability_faults, strategy_named
 
 __all__ = ["ALONE", "Contender", "contender_named", "in_the_way", "on", "steps_of"]
 
+_BOOSTED = "ColossalAIOptimWrapper"
 #: one device, which all are held against
 ALONE = "SingleDeviceStrategy"
 
@@ -136,7 +137,7 @@ def on(cfg: Config, one: Contender | None) -> Config:
         settings = {**(_of_replicas(cfg) if name != one.kind else {}), **settings}
         settings.setdefault("sync_bn", cfg.get("sync_bn"))
     made.strategy = settings
-    made.optim_wrapper = updates.for_a_wrapper()
+    made.optim_wrapper = updates.for_a_wrapper(boosted=one.kind == "ColossalAIStrategy")
     return made  # type: ignore[no-any-return]  # as above
 
 
@@ -178,8 +179,13 @@ class _Updates:
     def _drives(self) -> bool:
         return _kind(self.given) == "DeepSpeedOptimWrapper"
 
-    def for_a_wrapper(self) -> Any:
-        """Return it for a strategy whose wrapper does all."""
+    def for_a_wrapper(self, boosted: bool = False) -> Any:
+        """Return it for a strategy whose wrapper does all, by a booster of ColossalAI's or without."""
+        kind = _kind(self.given)
+        if boosted and kind in ("None", "OptimWrapper"):
+            return {**self.given, "type": _BOOSTED}
+        if not boosted and kind == _BOOSTED:
+            return {**self.given, "type": "OptimWrapper"}
         if not self._drives:
             return self.given
         made = {**self._shared, "type": "OptimWrapper"}
