@@ -106,11 +106,12 @@ def in_the_way(
 
 def _by_its_own_lines(adapted: Any, cfg: Config) -> Config:
     """Return a configuration whose optimizer wrapper is looked at where it stands in the file."""
-    given: Any = copy(cfg.get("optim_wrapper"))
+    given = cfg.get("optim_wrapper")
     if isinstance(given, Mapping) and _kind(given) != "DeepSpeedOptimWrapper":
+        told: Any = copy(given)
         if _kind(adapted.strategy) == "DeepSpeedStrategy":
-            given["type"] = "DeepSpeedOptimWrapper"  # what it says, the engine is told
-        adapted.optim_wrapper = given
+            told["type"] = "DeepSpeedOptimWrapper"  # what it says, the engine is told
+        adapted.optim_wrapper = told
     return adapted  # type: ignore[no-any-return]  # a copy of a Config
 
 
