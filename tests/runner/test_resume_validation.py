@@ -130,4 +130,6 @@ def test_what_is_made_up_sees_the_hub_of_the_unbroken_run(
         a_run(tmp_path / "broken", by_epoch, StopIn(number, "within")).train()
     a_run(tmp_path / "broken", by_epoch, broken, resume=True).train()
     assert min(broken.seen) == 3 * number  # the one that was cut is made up
-    assert broken.seen == {done: facts for done, facts in whole.seen.items() if done in broken.seen}
+    assert broken.seen == {
+        done: facts for done, facts in whole.seen.items() if done in broken.seen
+    }
