@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from engine_dist.checkpoint import CorruptCheckpointError, get_state_dict, load_state_dict
 from engine_dist.checkpoint.rank_buffers import gather_buffers, put_buffers
 from engine_dist.deepspeed_library import full_parameters
+from engine_dist.flat_parameters import as_runs
 from engine_dist.wrappers import unwrap
 from engine_optim import BaseAveragedModel
 from engine_registry import HOOKS, MODELS
@@ -176,7 +177,8 @@ class EMAHook(Hook):
 
 
 def _pairs(one: nn.Module, other: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    with as_runs():  # those that are here: a copy of them would change nothing
+        return list(zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 @torch.no_grad()

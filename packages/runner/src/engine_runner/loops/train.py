@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 from engine_dataset import later_pass
-from engine_dist import get_rng_state, get_world_size, watch
+from engine_dist import data_parallel, get_rng_state, get_world_size, watch
 from engine_runner.hooks.throughput_meter import tokens_in
 from engine_runner.loops.intervals import milestones
 from engine_runner.loops.iteration import Iteration
@@ -239,7 +239,7 @@ class TrainLoop(BaseLoop):
     def _train_on(self, idx: int, data_batch: Any) -> None:
         """Train on one batch, which is number ``idx`` of its pass."""
         if self._counts_tokens:
-            self.progress.tokens += tokens_in(data_batch, self.token_key) * get_world_size()
+            self.progress.tokens += tokens_in(data_batch, self.token_key) * data_parallel().size
         if self._shapes is not None:
             self._shapes.see(self.progress.iter + 1, data_batch)
         self._iteration(idx, data_batch)
