@@ -61,8 +61,10 @@ def course(
     """Train, clipped; return losses, norms and weights."""
 
     def optimizer(model: nn.Module) -> OptimWrapper:
-        inner = torch.optim.AdamW(model.parameters(), lr=1e-2, **options)
-        return OptimWrapper(inner, clip_grad={"max_norm": 0.1})
+        kernels = {name: value for name, value in options.items() if name != "norm_type"}
+        inner = torch.optim.AdamW(model.parameters(), lr=1e-2, **kernels)
+        of = options.get("norm_type", 2.0)
+        return OptimWrapper(inner, clip_grad={"max_norm": 0.1, "norm_type": of})
 
     model: nn.Module = gpt(dropout, tied)
     made = optimizer(model) if strategy is None else None
@@ -100,11 +102,12 @@ def split_course(
     ("plan", "dropout", "options", "tied"),
     [
         (ALONG, 0.3, {}, True),
+        (ALONG, 0.0, {"norm_type": float("inf")}, False),
         (None, 0.3, {"foreach": True}, False),
         (None, 0.0, {"fused": True}, True),
         ({"blocks.*.mlp.0": ColwiseParallel(), "blocks.*.mlp.2": "rowwise"}, 0.0, {}, True),
     ],
-    ids=["along the sequence", "foreach", "fused", "torch's style"],
+    ids=["along the sequence", "largest", "foreach", "fused", "torch's style"],
 )
 def test_plans_and_kernels(
     pool2: ProcessPool, plan: Any, dropout: float, options: dict[str, Any], tied: bool
@@ -124,6 +127,24 @@ def fused_under_fsdp() -> Any:
 def test_fused_kernels_over_shards_of_two_meshes(pool2: ProcessPool) -> None:
     for own in pool2.run(fused_under_fsdp):
         compare(own, course(None, 0.3, {"fused": True}))
+
+
+def hooks_called() -> list[int]:
+    strategy = TensorParallelStrategy(2, device="cpu")
+    placed = strategy.prepare(gpt(), lambda m: torch.optim.AdamW(m.parameters(), foreach=True))
+    optimizer: Any = placed.optimizer
+    seen: list[int] = []
+    optimizer.register_step_pre_hook(
+        lambda own, *_: seen.append(len(own.param_groups[0]["params"]))
+    )
+    optimizer.register_step_post_hook(lambda *_: seen.append(-1))
+    torch.optim.lr_scheduler.LinearLR(optimizer)  # which wraps the step
+    assert optimizer.step(lambda: 3.0) == 3.0
+    return seen
+
+
+def test_a_step_over_several_meshes_is_one_step(pool2: ProcessPool) -> None:
+    assert pool2.run(hooks_called) == [[len(list(gpt().parameters())), -1]] * 2
 
 
 def halfway(name: str, path: str, form: Any) -> Any:
