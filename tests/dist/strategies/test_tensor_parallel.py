@@ -304,9 +304,7 @@ def test_who_shares_the_data(pool4: ProcessPool) -> None:
 
 
 def prepare(size: int | None, plan: dict[str, Any] | None, kind: str) -> None:
-    model: Any = {"gpt": gpt, "tied": lambda: gpt(tied=True), "linear": lambda: nn.Linear(2, 2)}[
-        kind
-    ]()
+    model = nn.Linear(2, 2) if kind == "linear" else gpt(tied=kind == "tied")
     TensorParallelStrategy(size, plan, device="cpu").prepare(model)
 
 
