@@ -140,7 +140,7 @@ def test_each_goes_on_from_the_other(
 
 
 METRICS: list[Any] = [
-    {"type": "Accuracy"}, {"type": "PrecisionRecallF1", "average": None},
+    {"type": "Accuracy"}, {"type": "ConfusionMatrix"},
     {"type": "ValidationLoss"}, Count(),
 ]  # fmt: skip
 if find_spec("torchmetrics"):
