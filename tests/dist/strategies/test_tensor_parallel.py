@@ -18,6 +18,7 @@ from engine_dist.data_parallel import share_data
 from engine_dist.strategies import DDPStrategy, FSDPStrategy, Strategy, TensorParallelStrategy
 from engine_dist.strategies.wrapping.layer_styles import Layer
 from engine_dist.testing import ProcessPool, RankError
+from engine_dist.unreduced_gradients import reduce_gathered
 from engine_optim import OptimWrapper
 from tests.dist.strategies.test_fsdp import Initialised
 from tests.dist.strategies.training import Run
@@ -145,6 +146,18 @@ def hooks_called() -> list[int]:
 
 def test_a_step_over_several_meshes_is_one_step(pool2: ProcessPool) -> None:
     assert pool2.run(hooks_called) == [[len(list(gpt().parameters())), -1]] * 2
+
+
+def gathered_in_part() -> bool:
+    strategy = FSDPStrategy(device="cpu", tensor_parallel={"size": 2})
+    model: Any = strategy.prepare(TinyGPT()).model
+    model.set_requires_gradient_sync(False)
+    model(**batch_of(Variation(), 0), mode="loss")["loss"].backward()
+    return reduce_gathered(model)
+
+
+def test_a_step_that_is_gathered_in_part_is_left(pool2: ProcessPool) -> None:
+    assert pool2.run(gathered_in_part) == [False, False]
 
 
 def halfway(name: str, path: str, form: Any) -> Any:
