@@ -185,24 +185,24 @@ def held(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["sharded", pytest.param("single", marks=pytest.mark.slow)])
 def test_a_checkpoint_is_the_same_on_another_layout(
-    pool2: ProcessPool, pool4: ProcessPool, tmp_path: Path
+    pool2: ProcessPool, pool4: ProcessPool, tmp_path: Path, form: str
 ) -> None:
-    for form in ("single", "sharded"):
-        path = str(tmp_path / form)
-        expected, *_ = pool4.run(halfway, "fsdp-tp", path, form)
-        found = {
-            "one": [taken_up("single", path)],
-            "two shards": pool2.run(taken_up, "fsdp", path),
-            "two parts": pool2.run(taken_up, "tp", path),
-            "four": pool4.run(taken_up, "fsdp-tp", path),
-        }
-        assert len(expected) > 60
-        for layout, processes in found.items():
-            for own in processes:
-                assert own.keys() == expected.keys(), layout
-                for name, value in expected.items():
-                    assert torch.equal(own[name], value), (layout, form, name)
+    path = str(tmp_path / form)
+    expected, *_ = pool4.run(halfway, "fsdp-tp", path, form)
+    found = {
+        "one": [taken_up("single", path)],
+        "two shards": pool2.run(taken_up, "fsdp", path),
+        "two parts": pool2.run(taken_up, "tp", path),
+        "four": pool4.run(taken_up, "fsdp-tp", path),
+    }
+    assert len(expected) > 60
+    for layout, processes in found.items():
+        for own in processes:
+            assert own.keys() == expected.keys(), layout
+            for name, value in expected.items():
+                assert torch.equal(own[name], value), (layout, name)
 
 
 def first_weights(kind: str, meta: bool) -> tuple[Values, bool, Any]:
