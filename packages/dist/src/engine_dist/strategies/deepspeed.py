@@ -17,6 +17,7 @@ from engine_dist.ranks import is_distributed
 from engine_dist.strategies.activation import Checkpointed
 from engine_dist.strategies.deepspeed_config import NEVER, config_of, refuse_misfit, stage_of
 from engine_dist.strategies.fsdp_settings import choice_of
+from engine_dist.strategies.job import OF_A_RUN
 from engine_dist.strategies.state_io import CommonState
 from engine_dist.strategies.state_io.engine_folder import EngineFolder
 from engine_dist.strategies.strategy import Prepared
@@ -29,7 +30,6 @@ __all__ = ["DeepSpeedStrategy"]
 
 # in ``activation_checkpointing`` what is ours
 _CHOICE = ("classes", "names", "min_params")
-_OF_A_RUN = ("work_dir", "experiment_name", "env_kwargs", "log_kwargs", "auto_scale_lr")
 O = TypeVar("O")  # noqa: E741  # the optimizer, whatever the caller makes
 
 
@@ -97,7 +97,7 @@ class DeepSpeedStrategy(BaseStrategy):
         recomputed = dict(activation_checkpointing or {})
         choice = {name: recomputed.pop(name) for name in _CHOICE if name in recomputed}
         self._files = EngineFolder(exclude_frozen=bool(exclude_frozen_parameters))
-        run = {name: kwargs.pop(name) for name in _OF_A_RUN if name in kwargs}
+        run = {name: kwargs.pop(name) for name in OF_A_RUN if name in kwargs}
         super().__init__(
             device,
             activation=[Checkpointed(choice_of("activation_checkpointing", choice))]

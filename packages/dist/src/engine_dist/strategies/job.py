@@ -16,7 +16,10 @@ from engine_dist.object_collectives import broadcast_object_list
 from engine_dist.ranks import get_world_size, is_main_process
 from engine_dist.seeding import set_random_seed
 
-__all__ = ["Job", "JobSettings"]
+__all__ = ["OF_A_RUN", "Job", "JobSettings"]
+
+#: what a strategy is given of a run, by name
+OF_A_RUN = ("work_dir", "experiment_name", "env_kwargs", "log_kwargs", "auto_scale_lr")
 
 _Join = Callable[[str, "Mapping[str, Any] | None"], None]
 

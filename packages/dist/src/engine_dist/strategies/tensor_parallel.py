@@ -11,6 +11,7 @@ from torch import nn
 
 from engine_dist.data_parallel import data_parallel
 from engine_dist.strategies.fsdp import FSDPStrategy
+from engine_dist.strategies.job import OF_A_RUN
 from engine_dist.strategies.wrapping import Sharded, Wrapping
 from engine_dist.strategies.wrapping.tensor_parallel import TensorParallel, split_layers
 from engine_registry import STRATEGIES
@@ -70,6 +71,12 @@ class TensorParallelStrategy(FSDPStrategy):
         device: str | torch.device | None = None,
         **run: Any,
     ) -> None:
+        unknown = sorted(set(run) - set(OF_A_RUN))
+        if unknown:  # FSDPStrategy has more, of which nothing would come here
+            raise TypeError(
+                f"TensorParallelStrategy takes no {', '.join(unknown)}; "
+                "FSDPStrategy(tensor_parallel=dict(size=…)) has what FSDP has, too"
+            )
         how = TensorParallel(size, plan)
         super().__init__(
             skip_init_weights=skip_init_weights,
