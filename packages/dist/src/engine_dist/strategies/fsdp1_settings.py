@@ -8,6 +8,7 @@ from typing import Any
 from engine_dist.capabilities import CapabilityError, refusal
 from engine_dist.strategies.choosing import Choice
 from engine_dist.strategies.fsdp_settings import choice_of, refuse_other_wrapper, wrap_of
+from engine_dist.strategies.job import OF_A_RUN
 
 __all__ = ["alone_in_fsdp1", "flat_settings_of", "items_of", "whole_states_of"]
 
@@ -22,8 +23,7 @@ _ALONE_OF_PRECISION: Mapping[str, Any] = {
 }  # fmt: skip
 _BOTH_HAVE = {
     "model_wrapper", "skip_init_weights", "state_dict_cfg", "activation_checkpointing", "wrap",
-    "mixed_precision", "device", "work_dir", "experiment_name", "env_kwargs", "log_kwargs",
-    "auto_scale_lr",
+    "mixed_precision", "device", *OF_A_RUN,
 }  # fmt: skip
 
 
