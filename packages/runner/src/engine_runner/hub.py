@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 from torch import nn
@@ -45,7 +46,8 @@ def get_config(cfg_path: str, pretrained: bool = False) -> Config:
     path = locate_in_package(package, name)
     cfg = Config.fromfile(path)
     if pretrained:
-        models = models_in_index(package, path)
+        real = os.path.realpath(path)
+        models = [one for one in models_in_index(package) if one["Config"] == real]
         named = [one for one in models if one.get("Name") == name.removesuffix(".py")] or models
         weights = [str(one["Weights"]) for one in named if one.get("Weights")]
         if not weights:

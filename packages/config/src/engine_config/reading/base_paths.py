@@ -121,14 +121,15 @@ def locate_in_package(package: str, name: str, at: Origin | None = None) -> str:
     )
 
 
-def models_in_index(package: str, path: str) -> list[dict[str, Any]]:
-    """Return what the model index of an installed package says of the models of a config file."""
-    real = os.path.realpath(path)
+def models_in_index(package: str) -> list[dict[str, Any]]:
+    """Return what the model index of an installed package says of its models.
+
+    ``Config`` of each is the path of its config, without links.
+    """
     return [
-        model
+        {**model, "Config": os.path.realpath(os.path.join(folder, str(model.get("Config", ""))))}
         for folder in _folders_of(package, package, None)
         for model in _models(folder)
-        if os.path.realpath(os.path.join(folder, str(model.get("Config", "")))) == real
     ]
 
 
