@@ -6,7 +6,6 @@ called (``aten::linear``), and not yet what it is made of; what nobody counts as
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -118,14 +117,11 @@ def _following(model: nn.Module, found: Record, running: list[str]) -> Iterator[
 
 @contextmanager
 def _plain() -> Iterator[None]:
-    """Have what is compiled, or fused into one operator, run in its parts."""
+    """Have an encoder's layer, which torch may fuse into one operator, run in its parts."""
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with ExitStack() as stack:
-            if "torch._dynamo.eval_frame" in sys.modules:  # else nothing is compiled
-                stack.enter_context(torch.compiler.set_stance("force_eager"))
-            yield
+        yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
 

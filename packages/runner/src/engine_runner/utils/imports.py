@@ -31,7 +31,7 @@ def import_modules_from_strings(
 
     Returns
     -------
-    module or list of modules
+    ModuleType or list
         As the names are given; None for one that was left out, and where there is no name.
 
     Raises

@@ -161,7 +161,21 @@ def to_ntuple(n: int) -> Callable[[Any], Any]:
     return repeat
 
 
-to_1tuple = to_ntuple(1)
-to_2tuple = to_ntuple(2)
-to_3tuple = to_ntuple(3)
-to_4tuple = to_ntuple(4)
+def to_1tuple(x: Any) -> Any:
+    """Return a tuple of the value; an iterable as it is."""
+    return to_ntuple(1)(x)
+
+
+def to_2tuple(x: Any) -> Any:
+    """Return the value twice in a tuple; an iterable as it is."""
+    return to_ntuple(2)(x)
+
+
+def to_3tuple(x: Any) -> Any:
+    """Return the value three times in a tuple; an iterable as it is."""
+    return to_ntuple(3)(x)
+
+
+def to_4tuple(x: Any) -> Any:
+    """Return the value four times in a tuple; an iterable as it is."""
+    return to_ntuple(4)(x)
