@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,12 +75,6 @@ def assert_close(own: Ended, other: Ended, bound: float) -> None:
     for name in other.weights:
         torch.testing.assert_close(own.weights[name], other.weights[name], rtol=0, atol=bound)
         torch.testing.assert_close(own.averages[name], other.averages[name], rtol=0, atol=bound)
-
-
-@pytest.fixture(scope="module")
-def pool1() -> Iterator[ProcessPool]:
-    with ProcessPool(1) as pool:
-        yield pool
 
 
 @pytest.fixture(scope="module")

@@ -172,7 +172,9 @@ def load(settings: dict[str, Any], path: str) -> tuple[dict[str, Tensor], list[f
 def export(settings: dict[str, Any], path: str) -> dict[str, Tensor]:
     trained = prepared(settings)
     trained.steps(batches(2))
-    trained.strategy.export(trained.model, path)
+    strategy = trained.strategy
+    assert isinstance(strategy, DeepSpeedStrategy)
+    strategy.export(trained.model, path)
     return trained.weights()
 
 

@@ -205,8 +205,8 @@ ROWS: dict[str, Row] = {
     "single": Row(single, processes=1),
     "ddp": Row(ddp),
     # the first iteration's gradients are averaged by themselves, and so rounded otherwise
-    "ddp-static": Row(ddp_static, continuation=1e-6, short=True),
-    "ddp-unused": Row(ddp_unused, short=True),
+    "ddp-static": Row(ddp_static, continuation=1e-6, crossed=False, short=True),
+    "ddp-unused": Row(ddp_unused, crossed=False, short=True),
     "zero1": Row(zero1),
     "fsdp": Row(fsdp),
     "fsdp-kept-offload": Row(fsdp_kept, crossed=False, short=True),

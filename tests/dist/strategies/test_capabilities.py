@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,13 +34,6 @@ from tests.dist.strategies.trials import (
 
 Outcome = tuple[list[float], dict[str, torch.Tensor]]
 ALONE = "SingleDeviceStrategy"
-
-
-@pytest.fixture(scope="module")
-def pool1() -> Iterator[ProcessPool]:
-    """One process that is a job by itself."""
-    with ProcessPool(1) as pool:
-        yield pool
 
 
 def test_every_ability_is_tried() -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+from engine_dist.checkpoint import load_checkpoint_file
 from engine_dist.testing import ProcessPool
 from tests.dist.strategies.conftest import note
 from tests.dist.strategies.reference import Course, reference
 from tests.dist.strategies.rows import ROWS, Row
-from tests.dist.strategies.training import resume, train, train_and_save
-from tests.dist.strategies.variations import VARIATIONS
+from tests.dist.strategies.training import evaluate, resume, train, train_and_save
+from tests.dist.strategies.variations import VARIATIONS, batch_of, build
 
 Pools = dict[int, Any]
 
@@ -112,6 +113,24 @@ def test_goes_on_from_its_own_checkpoint(
         assert distance(own.buffers, whole.buffers) == 0
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_an_evaluation_ends_and_sees_each_sample_once(name: str, pools: Pools) -> None:
+    row = cell(name, "plain")
+    if row.processes > 2:
+        pytest.skip(f"{name}: it evaluates as what it is made of")
+    model = build(VARIATIONS["plain"]).eval()
+    batches = [batch_of(VARIATIONS["plain"], step) for step in range(3)]
+    alone = [float(model(**batch, mode="loss")["loss"].detach()) for batch in batches]
+    for counts in ((3, 0), (1, 2)):
+        dealt = counts if row.parts == 2 else (3,)
+        by_share = dict(pools[row.processes](evaluate, name, dealt))
+        assert [len(by_share[share]) for share in range(row.parts)] == list(dealt)
+        assert (
+            relative([loss for share in sorted(by_share) for loss in by_share[share]], alone)
+            <= row.loss
+        )
+
+
 CROSSED = [name for name, row in ROWS.items() if row.crossed]
 FORMS = ["single", "sharded"]
 # one that splits all, from and to each; the other pairs take longer
@@ -152,6 +171,20 @@ def test_any_goes_on_from_any(
     cell(writer, "all")
     first, *_ = pools[row.processes](resume, reader, "all", saved(writer, form), 4)
     compare(reader, row, "all", first, expected("all", row.parts))
+
+
+@pytest.mark.parametrize(
+    "writer",
+    [
+        pytest.param(name, marks=pytest.mark.slow if ROWS[name].processes > 2 else ())
+        for name in CROSSED
+    ],
+)
+def test_what_is_tied_is_written_once(writer: str, saved: Any) -> None:
+    cell(writer, "all")
+    weights = load_checkpoint_file(saved(writer, "single"))["state_dict"]
+    assert list(weights) == list(build(VARIATIONS["all"]).state_dict())
+    assert weights["head.weight"].data_ptr() == weights["tokens.weight"].data_ptr()
 
 
 @pytest.mark.slow

@@ -23,11 +23,13 @@ from engine_optim import (
     ExponentialMovingAverage,
     OptimWrapper,
 )
+from engine_runner.loops.in_step import in_step
 from tests.dist.strategies.reference import Course
 from tests.dist.strategies.rows import ROWS, Row
 from tests.dist.strategies.variations import (
     STEPS,
     VARIATIONS,
+    Batch,
     Variation,
     batch_of,
     build,
@@ -36,7 +38,7 @@ from tests.dist.strategies.variations import (
     split,
 )
 
-__all__ = ["resume", "train", "train_and_save"]
+__all__ = ["evaluate", "resume", "train", "train_and_save"]
 
 
 @dataclass
@@ -133,6 +135,22 @@ class Run:
             averages = {name: state[name] for name, _ in average.named_parameters()}
             self.course.averages = _whole(averages)
         return self.course
+
+
+@torch.no_grad()
+def evaluate(name: str, counts: tuple[int, ...]) -> tuple[int, list[float]]:
+    """Measure so many batches of each share, as the loops of a runner do; return which share it was."""
+    run = Run.of(name, "plain")
+    run.model.eval()
+    share = get_rank() * run.parts // get_world_size()
+    first = sum(counts[:share])
+    mine = [batch_of(run.variation, step) for step in range(first, first + counts[share])]
+
+    def measure(batch: Batch) -> float:
+        return float(run.model(**batch, mode="loss")["loss"])
+
+    collective = run.strategy.forward_is_collective
+    return share, [measure(one) for one in (in_step(mine, measure) if collective else mine)]
 
 
 def train(name: str, varied: str) -> Course:

@@ -204,6 +204,25 @@ def test_the_command(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "made"),
+    [
+        ("colossalai", {"type": "OptimWrapper"}, {"type": "ColossalAIOptimWrapper"}),
+        ("colossalai", {"type": "AmpOptimWrapper"}, {"type": "AmpOptimWrapper"}),
+        ("ddp", {"type": "ColossalAIOptimWrapper"}, {"type": "OptimWrapper"}),
+        ("fsdp", {}, {}),
+        ("deepspeed-zero1", {"type": "AmpOptimWrapper"}, {"type": "DeepSpeedOptimWrapper"}),
+    ],
+)
+def test_what_updates_on_a_strategy(
+    name: str, given: dict[str, str], made: dict[str, str], file: Path
+) -> None:
+    cfg = Config.fromfile(str(file))
+    optimizer = {"optimizer": {"type": "SGD", "lr": 0.1}}
+    cfg.optim_wrapper = {**optimizer, **given}
+    assert contenders.on(cfg, contender_named(name)).optim_wrapper == {**optimizer, **made}
+
+
 def test_mistakes(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["parity", str(file), "--strategies", "dpd"]) == 2
     assert "there is no strategy 'dpd' to compare with one device; did you mean ddp" in (

@@ -33,7 +33,8 @@ def test_retention_keeps_the_newest(limit: int, counts: list[int]) -> None:
 
 @given(st.integers(1, 5), st.lists(st.booleans(), max_size=40))
 def test_what_stops_wrote_goes_first(limit: int, stops: list[bool]) -> None:
-    kept, there = Retention[int](limit), set()
+    kept = Retention[int](limit)
+    there: set[int] = set()
     for count, stop in enumerate([*stops, False]):
         kept, gone = kept.with_one_more(count, passing=stop)
         there = {*there, count} - set(gone)

@@ -29,7 +29,9 @@ class Retention(Generic[K]):
         What of that was written at a stop.
     """
 
-    def __init__(self, limit: int = -1, names: Iterable[K] = (), passing: Iterable[K] = ()) -> None:
+    def __init__(
+        self, limit: int = -1, names: Iterable[K] = (), passing: Iterable[K] = ()
+    ) -> None:
         self.limit = limit
         self.names = list(names)
         self.passing = list(passing)

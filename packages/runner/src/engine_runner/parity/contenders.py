@@ -15,6 +15,7 @@ from engine_runner.checks.abilities import ability_faults, strategy_named
 
 __all__ = ["ALONE", "Contender", "contender_named", "in_the_way", "on", "steps_of"]
 
+_BOOSTED = "ColossalAIOptimWrapper"
 #: one device, which all are held against
 ALONE = "SingleDeviceStrategy"
 
@@ -105,11 +106,12 @@ def in_the_way(
 
 def _by_its_own_lines(adapted: Any, cfg: Config) -> Config:
     """Return a configuration whose optimizer wrapper is looked at where it stands in the file."""
-    given: Any = copy(cfg.get("optim_wrapper"))
+    given = cfg.get("optim_wrapper")
     if isinstance(given, Mapping) and _kind(given) != "DeepSpeedOptimWrapper":
+        told: Any = copy(given)
         if _kind(adapted.strategy) == "DeepSpeedStrategy":
-            given["type"] = "DeepSpeedOptimWrapper"  # what it says, the engine is told
-        adapted.optim_wrapper = given
+            told["type"] = "DeepSpeedOptimWrapper"  # what it says, the engine is told
+        adapted.optim_wrapper = told
     return adapted  # type: ignore[no-any-return]  # a copy of a Config
 
 
@@ -132,10 +134,11 @@ def on(cfg: Config, one: Contender | None) -> Config:
         made.strategy = {**settings, **one.settings, **updates.for_an_engine()}
         made.optim_wrapper = updates.driving()
         return made  # type: ignore[no-any-return]  # as above
-    if one.kind in ("DDPStrategy", "ZeRO1Strategy") and name != one.kind:
-        settings |= _of_replicas(cfg)
+    if one.kind in ("DDPStrategy", "ZeRO1Strategy"):
+        settings = {**(_of_replicas(cfg) if name != one.kind else {}), **settings}
+        settings.setdefault("sync_bn", cfg.get("sync_bn"))
     made.strategy = settings
-    made.optim_wrapper = updates.for_a_wrapper()
+    made.optim_wrapper = updates.for_a_wrapper(boosted=one.kind == "ColossalAIStrategy")
     return made  # type: ignore[no-any-return]  # as above
 
 
@@ -150,7 +153,7 @@ def _of_replicas(cfg: Config) -> dict[str, Any]:
     wrapper = cfg.get("model_wrapper_cfg")
     if wrapper is None:
         wrapper = {"find_unused_parameters": cfg.get("find_unused_parameters", False)}
-    return {"model_wrapper": wrapper, "sync_bn": cfg.get("sync_bn")}
+    return {"model_wrapper": wrapper}
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,13 @@ class _Updates:
     def _drives(self) -> bool:
         return _kind(self.given) == "DeepSpeedOptimWrapper"
 
-    def for_a_wrapper(self) -> Any:
-        """Return it for a strategy whose wrapper does all."""
+    def for_a_wrapper(self, boosted: bool = False) -> Any:
+        """Return it for a strategy whose wrapper does all, by a booster of ColossalAI's or without."""
+        kind = _kind(self.given)
+        if boosted and kind in ("None", "OptimWrapper"):
+            return {**self.given, "type": _BOOSTED}
+        if not boosted and kind == _BOOSTED:
+            return {**self.given, "type": "OptimWrapper"}
         if not self._drives:
             return self.given
         made = {**self._shared, "type": "OptimWrapper"}
