@@ -178,7 +178,10 @@ def test_refused(tmp_path: Path, example: str, change: str, path: str, said: str
     found = [fault for fault in faults if fault.path == path and said in fault.message]
     assert len(found) == 1, faults
     changed = path.split(".")[0] in change
-    line = 2 + change.count("\n")  # the mistake stands in the last
+    # the line of the change that sets what has the mistake
+    key = path.split(".")[0]
+    lines = [number for number, text in enumerate(change.split("\n"), 2) if text.startswith(key)]
+    line = lines[0] if lines else 2
     place = f"{tmp_path / 'run.py'}:{line}" if changed else str(EXAMPLES / example / "_base_")
     assert found[0].place.startswith(place)
 
