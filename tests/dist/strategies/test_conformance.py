@@ -63,7 +63,7 @@ def distance(own: dict[str, Tensor], others: dict[str, Tensor]) -> float:
 
 
 def relative(own: list[float], others: list[float]) -> float:
-    return max(abs(a - b) / abs(b) for a, b in zip(own, others, strict=True))
+    return max((abs(a - b) / abs(b) for a, b in zip(own, others, strict=True)), default=0.0)
 
 
 def compare(name: str, row: Row, varied: str, own: Course, by_hand: Course) -> None:
