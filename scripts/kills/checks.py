@@ -15,7 +15,15 @@ from torch import Tensor
 from engine_dist.checkpoint import CheckpointError
 from engine_dist.checkpoint.checksums import verify_checkpoint
 
-__all__ = ["at_the_end", "checkpoints", "differences", "torn", "unkept", "works_differ"]
+__all__ = [
+    "at_the_end",
+    "checkpoints",
+    "differences",
+    "stops_of",
+    "torn",
+    "unkept",
+    "works_differ",
+]
 
 _START = re.compile(r"\d{8}_\d{6}(_\d+)?")
 # clocks, memory and names by the time: no two runs have them in common
@@ -55,13 +63,20 @@ def torn(work_dir: Path) -> Iterator[str]:
                 yield f"{file.relative_to(work_dir)}: {line!r}"
 
 
-def unkept(before: Mapping[str, int], now: Mapping[str, int], keep: int) -> Iterator[str]:
+def unkept(
+    before: Mapping[str, int],
+    now: Mapping[str, int],
+    keep: int,
+    stops: frozenset[int] = frozenset(),
+) -> Iterator[str]:
     """Tell where the newest checkpoints did not stay, or more than these did.
 
-    Two may be as new as each other: one at an epoch's end, one at a stop there.
+    Two may be as new as each other: one at an epoch's end, one at a stop there. One of a stop may
+    go as soon as there is a newer one.
     """
     for name in sorted(before.keys() - now.keys()):
-        if sum(step >= before[name] for step in now.values()) < keep:
+        enough = 1 if before[name] in stops else keep
+        if sum(step >= before[name] for step in now.values()) < enough:
             yield f"{name} is gone, and is one of the newest {keep}: {sorted(now)}"
     if len(now) > keep + 1:  # one that was killed between a new file and the removal of an old
         yield f"{len(now)} checkpoints stayed, {sorted(now)}, of which {keep} are to"
@@ -77,7 +92,7 @@ def works_differ(folder: Path, reference: Path) -> Iterator[str]:
     """Tell where the folders ``work`` of two runs differ: in files, checkpoints or scalars."""
     own, other = folder / "work", reference / "work"
     mine, theirs = _names(own) - _TOLD, _names(other)
-    stops = _stops(folder)
+    stops = stops_of(folder)
     if mine != theirs:
         yield f"files: {sorted(mine - theirs)} too much, {sorted(theirs - mine)} missing"
     for name in sorted(name for name in mine & theirs if name.endswith(".pth")):
@@ -88,7 +103,7 @@ def works_differ(folder: Path, reference: Path) -> Iterator[str]:
     yield from _rows_differ(own, other)
 
 
-def _stops(folder: Path) -> frozenset[int]:
+def stops_of(folder: Path) -> frozenset[int]:
     """Return behind which iterations a run was stopped in order, and saved."""
     output = folder / "output.txt"
     text = output.read_text(errors="replace") if output.is_file() else ""

@@ -68,6 +68,9 @@ def test_two_checkpoints_of_one_step_are_two() -> None:
     assert list(unkept(ended, {"epoch_2.pth": 16, **stopped}, 2)) == []
     gone = [fault.partition(" is gone")[0] for fault in unkept(ended, stopped, 2)]
     assert gone == ["epoch_1.pth", "epoch_2.pth"]
+    with_stop, later = {"iter_4.pth": 4, "iter_5.pth": 5}, {"iter_4.pth": 4, "iter_8.pth": 8}
+    assert list(unkept(with_stop, later, 2, frozenset({5}))) == []
+    assert list(unkept(with_stop, later, 2)) != []
 
 
 def test_what_a_stop_adds_to_checkpoints_is_no_difference(tmp_path: Path) -> None:

@@ -104,17 +104,18 @@ def test_the_file_is_that_of_replicas(
             )
 
 
-def validate(folder: str, size: int) -> float:
-    cfg = run_cfg(Path(folder), launcher="pytorch", strategy=SPLIT)
+def validate(folder: str, size: int, strategy: dict[str, Any]) -> float:
+    cfg = run_cfg(Path(folder), launcher="pytorch", strategy=strategy)
     cfg["val_dataloader"] = stream_cfg(size=size, batch_size=1)
     return FlexibleRunner(**cfg).val()["error"]
 
 
+@pytest.mark.parametrize("strategy", [SPLIT, FLAT], ids=str)
 @pytest.mark.parametrize("size", [1, 3])
 def test_shards_are_evaluated_on_any_number_of_batches(
-    pool2: ProcessPool, tmp_path: Path, size: int
+    pool2: ProcessPool, tmp_path: Path, size: int, strategy: dict[str, Any]
 ) -> None:
     # of one sample, a process has none; of three, one has a batch more
-    found = pool2.run(validate, str(tmp_path), size, timeout=60)
+    found = pool2.run(validate, str(tmp_path), size, strategy, timeout=60)
     expected = float(ToyData(size).heights.square().mean())  # the toy begins with zeros
     assert found == [pytest.approx(expected, abs=1e-6)] * 2

@@ -82,6 +82,12 @@ def record(
         The checkpoint that is loaded and gone on from; by default the one that it writes itself.
     """
     use = Recording(import_module(module).SingleDeviceStrategy, folder, settings)
+    seen = _saved(use)
+    seen |= _taken_up(use, source or folder / "whole.pth", seen.pop("heard"))
+    return {**seen, **_job(use), **_built(use)}
+
+
+def _saved(use: Recording) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     first = use.strategy(seed=0)
     components = first.prepare(model())
@@ -94,16 +100,23 @@ def record(
         heard.append(sorted(checkpoint))
 
     extra = {"meta": {"epoch": 2, "iter": 4}, "message_hub": {"a": 1}}
-    first.save_checkpoint(filename=str(folder / "whole.pth"), extra_ckpt=extra, callback=hear)
+    first.save_checkpoint(filename=str(use.folder / "whole.pth"), extra_ckpt=extra, callback=hear)
     first.save_checkpoint(
-        str(folder / "bare.pth"), save_optimizer=False, save_param_scheduler=False
+        str(use.folder / "bare.pth"), save_optimizer=False, save_param_scheduler=False
     )
     for name in ("whole", "bare"):
-        held = torch.load(folder / f"{name}.pth", weights_only=False)
+        held = torch.load(use.folder / f"{name}.pth", weights_only=False)
         seen[name] = [sorted(held), sorted(set(held["meta"]) - {"mmengine"})]
-    source = source or folder / "whole.pth"
     use.train(first, 1)
     seen["unbroken"] = use.state(first)
+    return {**seen, "heard": heard}
+
+
+def _taken_up(use: Recording, source: Path, heard: list[list[str]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+
+    def hear(checkpoint: dict[str, Any]) -> None:
+        heard.append(sorted(checkpoint))
 
     other = use.strategy()
     seen["loaded"] = sorted(other.load_checkpoint(str(source), callback=hear))
@@ -128,7 +141,12 @@ def record(
         sorted(other.load_or_resume(load_from=str(source), resume=True)),
         sorted(other.load_or_resume(resume=str(source))),
     ]
-    seen["heard"] = heard
+    return {**seen, "heard": heard}
+
+
+def _job(use: Recording) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    folder, settings = use.folder, use.settings
     scaled = use.strategy(auto_scale_lr={"enable": True, "base_batch_size": 16})
     seen["scaled"] = scaled.optim_wrapper.get_lr()
     seeded = use.kind(
@@ -144,6 +162,12 @@ def record(
         "drawn": torch.rand(1).item(), "randomness": dict(seeded.randomness),
         "ranks": [seeded.rank, seeded.world_size, seeded.distributed], "folder": Path(seeded.log_dir).is_dir(),
     }  # fmt: skip
+    return seen
+
+
+def _built(use: Recording) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    folder, settings = use.folder, use.settings
     built = use.kind(work_dir=str(folder), **settings)
     net = built.build_model({"type": "torch.nn.Linear", "in_features": 2, "out_features": 1})
     wrapper = built.build_optim_wrapper(OPTIMIZER, net)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -273,3 +274,23 @@ def wrap_wrongly() -> list[str]:
 def test_a_wrappers_settings_are_checked(pool2: ProcessPool) -> None:
     names = ["sharding_strategy", "backward_prefetch", "auto_wrap_policy", "mixed_precision.param_dtype"]  # fmt: skip
     assert pool2.run(wrap_wrongly) == [names] * 2
+
+
+def steps_after_going_on(folder: str) -> list[float]:
+    strategy = FSDP1Strategy(device="cpu")
+    placed: Any = strategy.prepare(TinyGPT(), adamw)
+
+    def step() -> dict[str, Any]:
+        placed.optimizer.update_params(placed.model(**batch_of(Variation(), 0))["loss"])
+        state: dict[str, Any] = {"optimizer": placed.optimizer.state_dict()}
+        return state
+
+    strategy.save_checkpoint(step(), f"{folder}/a.pth")
+    placed.optimizer.load_state_dict(strategy.load_checkpoint(f"{folder}/a.pth")["optimizer"])
+    return [float(own["step"]) for own in step()["optimizer"]["state"].values()]
+
+
+def test_counts_of_steps_are_those_of_who_makes_them(pool2: ProcessPool, tmp_path: Path) -> None:
+    # of a parameter that is another process' a process makes no steps
+    count = len(list(TinyGPT().parameters()))
+    assert pool2.run(steps_after_going_on, str(tmp_path)) == [[2.0] * count] * 2

@@ -18,6 +18,7 @@ from engine_dist.data_parallel import share_data
 from engine_dist.strategies import DDPStrategy, FSDPStrategy, Strategy, TensorParallelStrategy
 from engine_dist.strategies.wrapping.layer_styles import Layer
 from engine_dist.testing import ProcessPool, RankError
+from engine_dist.unreduced_gradients import reduce_gathered
 from engine_optim import OptimWrapper
 from tests.dist.strategies.test_fsdp import Initialised
 from tests.dist.strategies.training import Run
@@ -61,8 +62,10 @@ def course(
     """Train, clipped; return losses, norms and weights."""
 
     def optimizer(model: nn.Module) -> OptimWrapper:
-        inner = torch.optim.AdamW(model.parameters(), lr=1e-2, **options)
-        return OptimWrapper(inner, clip_grad={"max_norm": 0.1})
+        kernels = {name: value for name, value in options.items() if name != "norm_type"}
+        inner = torch.optim.AdamW(model.parameters(), lr=1e-2, **kernels)
+        of = options.get("norm_type", 2.0)
+        return OptimWrapper(inner, clip_grad={"max_norm": 0.1, "norm_type": of})
 
     model: nn.Module = gpt(dropout, tied)
     made = optimizer(model) if strategy is None else None
@@ -100,11 +103,12 @@ def split_course(
     ("plan", "dropout", "options", "tied"),
     [
         (ALONG, 0.3, {}, True),
+        (ALONG, 0.0, {"norm_type": float("inf")}, False),
         (None, 0.3, {"foreach": True}, False),
         (None, 0.0, {"fused": True}, True),
         ({"blocks.*.mlp.0": ColwiseParallel(), "blocks.*.mlp.2": "rowwise"}, 0.0, {}, True),
     ],
-    ids=["along the sequence", "foreach", "fused", "torch's style"],
+    ids=["along the sequence", "largest", "foreach", "fused", "torch's style"],
 )
 def test_plans_and_kernels(
     pool2: ProcessPool, plan: Any, dropout: float, options: dict[str, Any], tied: bool
@@ -124,6 +128,36 @@ def fused_under_fsdp() -> Any:
 def test_fused_kernels_over_shards_of_two_meshes(pool2: ProcessPool) -> None:
     for own in pool2.run(fused_under_fsdp):
         compare(own, course(None, 0.3, {"fused": True}))
+
+
+def hooks_called() -> list[int]:
+    strategy = TensorParallelStrategy(2, device="cpu")
+    placed = strategy.prepare(gpt(), lambda m: torch.optim.AdamW(m.parameters(), foreach=True))
+    optimizer: Any = placed.optimizer
+    seen: list[int] = []
+    optimizer.register_step_pre_hook(
+        lambda own, *_: seen.append(len(own.param_groups[0]["params"]))
+    )
+    optimizer.register_step_post_hook(lambda *_: seen.append(-1))
+    torch.optim.lr_scheduler.LinearLR(optimizer)  # which wraps the step
+    assert optimizer.step(lambda: 3.0) == 3.0
+    return seen
+
+
+def test_a_step_over_several_meshes_is_one_step(pool2: ProcessPool) -> None:
+    assert pool2.run(hooks_called) == [[len(list(gpt().parameters())), -1]] * 2
+
+
+def gathered_in_part() -> bool:
+    strategy = FSDPStrategy(device="cpu", tensor_parallel={"size": 2})
+    model: Any = strategy.prepare(TinyGPT()).model
+    model.set_requires_gradient_sync(False)
+    model(**batch_of(Variation(), 0), mode="loss")["loss"].backward()
+    return reduce_gathered(model)
+
+
+def test_a_step_that_is_gathered_in_part_is_left(pool2: ProcessPool) -> None:
+    assert pool2.run(gathered_in_part) == [False, False]
 
 
 def halfway(name: str, path: str, form: Any) -> Any:
@@ -151,24 +185,24 @@ def held(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["sharded", pytest.param("single", marks=pytest.mark.slow)])
 def test_a_checkpoint_is_the_same_on_another_layout(
-    pool2: ProcessPool, pool4: ProcessPool, tmp_path: Path
+    pool2: ProcessPool, pool4: ProcessPool, tmp_path: Path, form: str
 ) -> None:
-    for form in ("single", "sharded"):
-        path = str(tmp_path / form)
-        expected, *_ = pool4.run(halfway, "fsdp-tp", path, form)
-        found = {
-            "one": [taken_up("single", path)],
-            "two shards": pool2.run(taken_up, "fsdp", path),
-            "two parts": pool2.run(taken_up, "tp", path),
-            "four": pool4.run(taken_up, "fsdp-tp", path),
-        }
-        assert len(expected) > 60
-        for layout, processes in found.items():
-            for own in processes:
-                assert own.keys() == expected.keys(), layout
-                for name, value in expected.items():
-                    assert torch.equal(own[name], value), (layout, form, name)
+    path = str(tmp_path / form)
+    expected, *_ = pool4.run(halfway, "fsdp-tp", path, form)
+    found = {
+        "one": [taken_up("single", path)],
+        "two shards": pool2.run(taken_up, "fsdp", path),
+        "two parts": pool2.run(taken_up, "tp", path),
+        "four": pool4.run(taken_up, "fsdp-tp", path),
+    }
+    assert len(expected) > 60
+    for layout, processes in found.items():
+        for own in processes:
+            assert own.keys() == expected.keys(), layout
+            for name, value in expected.items():
+                assert torch.equal(own[name], value), (layout, name)
 
 
 def first_weights(kind: str, meta: bool) -> tuple[Values, bool, Any]:
@@ -283,9 +317,7 @@ def test_who_shares_the_data(pool4: ProcessPool) -> None:
 
 
 def prepare(size: int | None, plan: dict[str, Any] | None, kind: str) -> None:
-    model: Any = {"gpt": gpt, "tied": lambda: gpt(tied=True), "linear": lambda: nn.Linear(2, 2)}[
-        kind
-    ]()
+    model = nn.Linear(2, 2) if kind == "linear" else gpt(tied=kind == "tied")
     TensorParallelStrategy(size, plan, device="cpu").prepare(model)
 
 

@@ -72,10 +72,7 @@ def fn(function: Callable[..., Any], *shapes: tuple[int, ...]) -> Case:
     return Of(function), tuple(torch.rand(*shape) for shape in shapes or (Y,))
 
 
-def operations() -> dict[str, Case]:
-    """Return modules of one operation, each with its input."""
-    words = torch.zeros(2, 3, dtype=torch.long)
-    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+def _convolutions_and_norms() -> dict[str, Case]:
     both = nn.Bilinear(5, 4, 3)
     return {
         "conv1d": one(nn.Conv1d(4, 6, 3), 2, 4, 9),
@@ -116,6 +113,13 @@ def operations() -> dict[str, Case]:
         "lstm": one(nn.LSTM(5, 7), 3, 2, 5),
         "gru": one(nn.GRU(5, 7, 2, bidirectional=True), 3, 2, 5),
         "rnn": one(nn.RNN(5, 7), 3, 2, 5),
+    }
+
+
+def _layers() -> dict[str, Case]:
+    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+    words = torch.zeros(2, 3, dtype=torch.long)
+    return {
         "lstmcell": one(nn.LSTMCell(5, 7), 2, 5),
         "grucell": one(nn.GRUCell(5, 7), 2, 5),
         "mha": (Of(lambda x: attention(x, x, x)[0], attention), (torch.rand(2, 5, 8),)),
@@ -154,6 +158,11 @@ def operations() -> dict[str, Case]:
         "aap1d": one(nn.AdaptiveAvgPool1d(1), 2, 8, 6),
         "aap3d": one(nn.AdaptiveAvgPool3d(1), 2, 3, 4, 4, 4),
         "emb": (Of(F.embedding), (words, torch.rand(5, 7))),
+    }
+
+
+def _images_and_products() -> dict[str, Case]:
+    return {
         "nearest": fn(lambda y: F.interpolate(y, scale_factor=2, mode="nearest")),
         "bilin": fn(lambda y: F.interpolate(y, scale_factor=2, mode="bilinear")),
         "bilin.size": fn(
@@ -192,6 +201,11 @@ def operations() -> dict[str, Case]:
         "mm": fn(torch.mm, (3, 4), (4, 5)),
         "addmm": fn(torch.addmm, (5,), (3, 4), (4, 5)),
         "addmm.full": fn(torch.addmm, (3, 5), (3, 4), (4, 5)),
+    }
+
+
+def _numbers() -> dict[str, Case]:
+    return {
         "baddbmm": fn(torch.baddbmm, (2, 3, 5), (2, 3, 4), (2, 4, 5)),
         "mv": fn(torch.mv, (3, 4), (4,)),
         "dot": fn(torch.dot, (4,), (4,)),
@@ -230,6 +244,11 @@ def operations() -> dict[str, Case]:
         "permute": fn(lambda y: y.permute(0, 2, 3, 1)),
         "contig": fn(lambda y: y.permute(0, 2, 3, 1).contiguous()),
         "index": fn(lambda y: y[:, 1:3]),
+    }
+
+
+def _shapes_and_the_rest() -> dict[str, Case]:
+    return {
         "chunk": fn(lambda y: y.chunk(2, 1)[0]),
         "split": fn(lambda y: y.split(2, 1)[0]),
         "unsq": fn(lambda y: y[None]),
@@ -259,6 +278,17 @@ def operations() -> dict[str, Case]:
         "detach": fn(lambda y: y.detach()),
         "interp.down": fn(lambda y: F.interpolate(y, size=3)),
         "avgpool1d": fn(lambda y: F.avg_pool1d(y[0], 2)),
+    }
+
+
+def operations() -> dict[str, Case]:
+    """Return modules of one operation, each with its input."""
+    return {
+        **_convolutions_and_norms(),
+        **_layers(),
+        **_images_and_products(),
+        **_numbers(),
+        **_shapes_and_the_rest(),
     }
 
 

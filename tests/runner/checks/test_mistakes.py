@@ -115,6 +115,32 @@ REFUSED = [
     ("lm", "log_processor = dict(windowsize=9)", "log_processor.windowsize", "'window_size'"),
     ("lm", "visualizer = dict(vis_backends=[dict(type='Tensorbord')])",
      "visualizer.vis_backends.0.type", "'Tensorbord' is not in registry"),
+    (
+        "digits", "launcher = 'pytorch'\nstrategy = dict(type='FSDPStrategy', wrap=dict(nams='l'))",
+        "strategy.wrap.nams", "did you mean 'names'? It takes: classes, names, min_params",
+    ),
+    (
+        "digits", "launcher = 'pytorch'\n"
+        "strategy = dict(type='FSDPStrategy', mixed_precision=dict(param_dtyp='bfloat16'))",
+        "strategy.mixed_precision.param_dtyp", "did you mean 'param_dtype'",
+    ),
+    (
+        "digits", "launcher = 'pytorch'\n"
+        "strategy = dict(type='DDPStrategy', model_wrapper=dict(static_grap=True))",
+        "strategy.model_wrapper.static_grap", "did you mean 'static_graph'",
+    ),
+    (
+        "digits", "model_wrapper_cfg = dict(type='MMDistributedDataParallel', find_unused=True)",
+        "model_wrapper_cfg.find_unused", "did you mean 'find_unused_parameters'",
+    ),
+    (
+        "digits", "default_hooks = dict(checkpont=dict(interval=2))", "default_hooks.checkpont",
+        "no default hook has this name, did you mean 'checkpoint'",
+    ),
+    (
+        "digits", "default_hooks = dict(checkpoint=dict(_delete_=True, interval=2))",
+        "default_hooks.checkpoint", "give it type='CheckpointHook' beside the rest",
+    ),
     ("lm", "_user_keys_ = ['mine']", "_user_keys_", "the configuration has no 'mine'"),
     ("lm", "train_cfg = dict(by_epoch=True, max_epochs=2, _delete_=True)",
      "train_dataloader.sampler", "an epoch would never be over"),
@@ -152,7 +178,8 @@ def test_refused(tmp_path: Path, example: str, change: str, path: str, said: str
     found = [fault for fault in faults if fault.path == path and said in fault.message]
     assert len(found) == 1, faults
     changed = path.split(".")[0] in change
-    place = f"{tmp_path / 'run.py'}:2" if changed else str(EXAMPLES / example / "_base_")
+    line = 2 + change.count("\n")  # the mistake stands in the last
+    place = f"{tmp_path / 'run.py'}:{line}" if changed else str(EXAMPLES / example / "_base_")
     assert found[0].place.startswith(place)
 
 

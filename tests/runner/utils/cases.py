@@ -197,11 +197,23 @@ class Derived(Base):
 Pair = collections.namedtuple("Pair", "a b")
 
 
+def f_without_text() -> None: ...
+
+
 def nested(depth: int) -> Any:
     made: Any = 1
     for level in range(depth):
         made = {"k": made} if level % 2 else [made]
     return made
+
+
+def files() -> Path:
+    """Return a new folder with some files."""
+    folder = Path(tempfile.mkdtemp(prefix="cases-"))
+    for name in ("a.txt", "b.TXT", "c.png", ".h.txt", "sub/d.txt", "sub/deep/e.png", ".i/f.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
 
 
 def of_utils(module: Any) -> dict[str, Any]:
@@ -221,9 +233,6 @@ def of_utils(module: Any) -> dict[str, Any]:
         At length.
         """
 
-    @deprecated("0.1", "0.9", "use x instead")
-    def plainly_outdated() -> None: ...
-
     def bar(count: int, *updates: Any, **settings: Any) -> str:
         written = io.StringIO()
         made = module.ProgressBar(count, file=written, **settings)
@@ -232,10 +241,7 @@ def of_utils(module: Any) -> dict[str, Any]:
         # how long a bar is depends on how many digits the pace has
         return re.sub(r"\[>* *\]|[\d.]+(?= task)", "_", written.getvalue())
 
-    folder = Path(tempfile.mkdtemp(prefix="cases-"))
-    for name in ("a.txt", "b.TXT", "c.png", ".h.txt", "sub/d.txt", "sub/deep/e.png", ".i/f.txt"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+    folder = files()
     return {
         **vars(module),
         "Base": Base,
@@ -250,7 +256,7 @@ def of_utils(module: Any) -> dict[str, Any]:
         "last": lambda path: Path(path).name,
         "renamed": renamed,
         "outdated": outdated,
-        "plainly_outdated": plainly_outdated,
+        "plainly_outdated": deprecated("0.1", "0.9", "use x instead")(f_without_text),
         "needs": lambda what: module.requires_package(what)(lambda: "done")(),
         "runs": lambda what: module.requires_executable(what)(lambda: "done")(),
         "scan": lambda *args, **kwargs: sorted(module.scandir(folder, *args, **kwargs)),

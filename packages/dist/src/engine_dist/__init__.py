@@ -1,8 +1,8 @@
 """Ranks, devices, collectives, strategies and checkpoint bytes for PyTorch."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engine_dist import wrappers
+from engine_dist import wrappers as _wrappers
 from engine_dist.activation_checkpointing import (
     turn_on_activation_checkpointing,
 )
@@ -173,8 +173,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Return what is imported when it is asked for."""
     if name == "MMFullyShardedDataParallel":
-        return wrappers.MMFullyShardedDataParallel
+        return _wrappers.MMFullyShardedDataParallel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

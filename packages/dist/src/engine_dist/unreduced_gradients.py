@@ -66,11 +66,14 @@ class _Kept:
         sharded = getattr(own, "sharded_param", None)
         if not is_dtensor(sharded) or not hasattr(own, "unsharded_accumulated_grad"):
             return None
+        dealt = getattr(getattr(own, "mesh_info", None), "mesh", None)
+        if dealt is None or dealt.ndim != sharded.device_mesh.ndim:
+            return None  # split over a second dimension, besides
         grad = own.unsharded_accumulated_grad
         if grad is None and hasattr(own, "_unsharded_param"):
             grad = own._unsharded_param.grad
-        if is_dtensor(grad) or (grad is not None and grad.shape != sharded.shape):
-            return None  # split over a second dimension, besides
+        if grad is not None and grad.shape != sharded.shape:
+            return None
         return cls(own, sharded, grad)
 
     def reduce(self, device: torch.device) -> None:

@@ -12,6 +12,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
 from engine_dist.flat_optimizers import keep_optimizer_state
+from engine_dist.late import instance_of
 from engine_dist.strategies.activation import Checkpointed
 from engine_dist.strategies.first_weights import require_job, set_first_weights
 from engine_dist.strategies.fsdp1_settings import (
@@ -138,8 +139,12 @@ def _follow(made: Any) -> None:
     if isinstance(optimizer, Optimizer):
         keep_optimizer_state(optimizer)
     scaler = getattr(made, "loss_scaler", None)
-    if type(scaler) is GradScaler and scaler.is_enabled():
+    if isinstance(scaler, GradScaler) and scaler.is_enabled() and not _agrees(scaler):
         made.loss_scaler = _agreeing(scaler)
+
+
+def _agrees(scaler: GradScaler) -> bool:
+    return instance_of(scaler, "torch.distributed.fsdp.sharded_grad_scaler", "ShardedGradScaler")
 
 
 def _agreeing(scaler: GradScaler) -> GradScaler:

@@ -300,7 +300,7 @@ class BaseStrategy(Holding):
             Model and optimizer; or, where the strategy holds them, a list of the model, the
             optimizer wrapper and, if there are any, the schedules.
         """
-        if self._prepared:
+        if self._prepared and (optim_wrapper is None or hasattr(self, "optim_wrapper")):
             return self._prepared_components()
         holds = not all(x is None for x in (optim_wrapper, param_scheduler, dispatch_kwargs))
         if not holds and not compile and isinstance(model, nn.Module):

@@ -1,9 +1,8 @@
 """Model wrappers: the same steps, on one replica or many."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from torch import nn
-
+from engine_dist.wrappers import by_name as _by_name  # noqa: F401  # registers
 from engine_dist.wrappers.batches import BatchError, explain, parameters_of
 from engine_dist.wrappers.colossalai import ColossalAIModelWrapper
 from engine_dist.wrappers.communication import Communication, communication_of
@@ -23,7 +22,6 @@ from engine_dist.wrappers.sync_batch_norm import (
     revert_sync_batchnorm,
 )
 from engine_dist.wrappers.unwrapping import is_model_wrapper, unwrap
-from engine_registry import MODEL_WRAPPERS
 
 if TYPE_CHECKING:
     from engine_dist.wrappers.fully_sharded import MMFullyShardedDataParallel
@@ -53,15 +51,7 @@ __all__ = [
 ]
 
 
-@MODEL_WRAPPERS.register_module(name="MMFullyShardedDataParallel")
-def _fully_sharded(module: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
-    """Make one: its class is known once it is used, since FSDP takes long to import."""
-    from engine_dist.wrappers.fully_sharded import MMFullyShardedDataParallel
-
-    return MMFullyShardedDataParallel(module, *args, **kwargs)
-
-
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import what FSDP1 brings with it when it is asked for."""
     if name == "MMFullyShardedDataParallel":
         from engine_dist.wrappers.fully_sharded import MMFullyShardedDataParallel

@@ -88,13 +88,22 @@ def get_model_complexity_info(
     >>> found = get_model_complexity_info(nn.Linear(4, 8), (4,))
     >>> found["params_str"], found["flops_str"], found["activations_str"]
     ('40', '32', '8')
-    >>> print(found["out_arch"])
-    <BLANKLINE>
-    Linear(
-      in_features=4, out_features=8, bias=True
-      #params: 40, #flops: 32, #acts: 8
-    )
     """
+    flops, activations = _counters(model, input_shape, inputs)
+    costs = costs_of(model, flops, activations)
+    counts = (flops.total(), activations.total(), costs[""].params)
+    numbers = dict(zip(("flops", "activations", "params"), counts, strict=True))
+    return {
+        **numbers,
+        **{f"{name}_str": short(number) for name, number in numbers.items()},
+        "out_table": f"\n{_table(model, costs)}" if show_table else "",
+        "out_arch": architecture(model, costs) if show_arch else "",
+    }
+
+
+def _counters(
+    model: nn.Module, input_shape: Any, inputs: Any
+) -> tuple[FlopAnalyzer, ActivationAnalyzer]:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module, got {type(model).__name__}")
     if (input_shape is None) == (inputs is None):
@@ -102,21 +111,8 @@ def get_model_complexity_info(
         raise ValueError(f'"input_shape" and "inputs" {both}')
     if inputs is None:
         inputs = _random(model, input_shape)
-    flop_counter = FlopAnalyzer(model, inputs)
-    activation_counter = ActivationAnalyzer(model, inputs).uncalled_modules_warnings(False)
-    costs = costs_of(model, flop_counter, activation_counter)
-    flops, activations = flop_counter.total(), activation_counter.total()
-    params = costs[""].params
-    return {
-        "flops": flops,
-        "flops_str": short(flops),
-        "activations": activations,
-        "activations_str": short(activations),
-        "params": params,
-        "params_str": short(params),
-        "out_table": f"\n{_table(model, costs)}" if show_table else "",
-        "out_arch": architecture(model, costs) if show_arch else "",
-    }
+    activations = ActivationAnalyzer(model, inputs)
+    return FlopAnalyzer(model, inputs), activations.uncalled_modules_warnings(False)
 
 
 def _random(model: nn.Module, shape: Any) -> tuple[torch.Tensor, ...]:

@@ -13,14 +13,15 @@ from engine_config import Config
 from engine_config.cli.parser import ConfigParser
 from engine_dataset import build_dataloader
 from engine_dist.wrappers.steps import forward_batch, preprocess
-from engine_registry import DefaultScope
+from engine_registry import MODELS, DefaultScope, build_as
 from engine_runner.analysis import ActivationAnalyzer, FlopAnalyzer, parameter_count
 from engine_runner.analysis.complexity import architecture, costs_of
 from engine_runner.analysis.tables import short, table
-from engine_runner.assembly.models import as_model
+from engine_runner.assembly.defaults import with_default
 from engine_runner.cli.options import add_config_options, read_config
 from engine_runner.cli.output import say
 from engine_runner.cli.user_errors import UserMistake, setting_up
+from engine_runner.model import as_step_model
 
 HELP = "count the parameters of a configuration's model, and what a call of it costs"
 EXAMPLES = """examples:
@@ -30,6 +31,7 @@ EXAMPLES = """examples:
 """
 
 
+_LOADERS = ("test_dataloader", "val_dataloader", "train_dataloader")
 # settings of a loader that one batch of one sample does without
 _OF_MANY = frozenset({
     "batch_sampler", "prefetch_factor", "persistent_workers", "drop_last", "pin_memory",
@@ -65,9 +67,14 @@ def run(options: argparse.Namespace) -> None:
     cfg = read_config(options, check=False)
     if cfg.get("model") is None:
         raise UserMistake("the configuration has no model")
+    if not options.shape and not any(isinstance(cfg.get(name), Mapping) for name in _LOADERS):
+        raise UserMistake(
+            "the configuration has no data to call the model with; give the shape of its input, such "
+            "as --shape 3 224 224"
+        )
     scope = cfg.get("default_scope") or "engine"
     with setting_up(), DefaultScope.overwrite_default_scope(scope):
-        model = as_model(cfg.model, cfg.get("data_preprocessor")).eval()
+        model = _model(cfg).eval() if options.shape else as_step_model(_model(cfg)).eval()
         call = _call(model, cfg, options.shape)
         flops = FlopAnalyzer(model, (), call).unsupported_ops_warnings(False)
         activations = ActivationAnalyzer(model, (), call)
@@ -90,6 +97,13 @@ def run(options: argparse.Namespace) -> None:
         say(architecture(model, costs_of(model, flops, activations)))
 
 
+def _model(cfg: Config) -> nn.Module:
+    value = cfg.model
+    if isinstance(value, Mapping) and cfg.get("data_preprocessor") is not None:
+        value = with_default(value, data_preprocessor=cfg.data_preprocessor)
+    return build_as(MODELS, value, nn.Module)
+
+
 def _call(model: nn.Module, cfg: Config, shapes: list[list[int]] | None) -> Callable[[], Any]:
     """Return what calls the model: with random inputs, or with one sample of the data."""
     if shapes:
@@ -100,15 +114,9 @@ def _call(model: nn.Module, cfg: Config, shapes: list[list[int]] | None) -> Call
 
 
 def _sample(cfg: Config) -> Any:
-    for name in ("test_dataloader", "val_dataloader", "train_dataloader"):
-        given = cfg.get(name)
-        if isinstance(given, Mapping):
-            kept = {key: value for key, value in given.items() if key not in _OF_MANY}
-            return next(iter(build_dataloader({**kept, "batch_size": 1, "num_workers": 0})))
-    raise UserMistake(
-        "the configuration has no data to call the model with; give the shape of its input, such as "
-        "--shape 3 224 224"
-    )
+    given = next(cfg[name] for name in _LOADERS if isinstance(cfg.get(name), Mapping))
+    kept = {key: value for key, value in given.items() if key not in _OF_MANY}
+    return next(iter(build_dataloader({**kept, "batch_size": 1, "num_workers": 0})))
 
 
 def _summary(model: nn.Module, numbers: tuple[Mapping[str, int], ...], depth: int) -> str:

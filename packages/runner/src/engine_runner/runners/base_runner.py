@@ -108,8 +108,9 @@ class BaseRunner(Building, Stopping):
                 self.call_hook("before_run")
                 self.load_or_resume()
                 tell_counts(self.optim_wrapper, self.model, loop)
-                if not holds_by_itself(self.strategy):
-                    adapt_steps(self.model, *self._recipe.adapting)
+                pairs, compiling = self._recipe.adapting
+                held = holds_by_itself(self.strategy)  # and then compiled already
+                adapt_steps(self.model, pairs, None if held else compiling)
                 self._start(loop)
                 model: nn.Module = loop.run()
                 self.optim_wrapper.settle()

@@ -51,16 +51,22 @@ class Building(Checkpoints):
 
     def _let_strategy_hold(self, *, trains: bool) -> None:
         """Let a strategy of MMEngine's form build and hold what trains the model."""
-        given, ask = self._recipe, {}
+        given = self._recipe
+        ask: dict[str, Any] = {"dispatch_kwargs": {}}
         if trains:
             ask = {
                 "optim_wrapper": given.optim_wrapper, "param_scheduler": given.param_scheduler,
-                "compile": given.compiling or False, "dispatch_kwargs": length_of(self.train_loop),
+                "compile": given.adapting[1] or False, "dispatch_kwargs": length_of(self.train_loop),
             }  # fmt: skip
         strategy: Any = self.strategy
         held = strategy.prepare(self.model, **ask)
         parts = [held.model] if isinstance(held, Prepared) else held
         self.model, *changing = parts if isinstance(parts, (list, tuple)) else [parts]
+        if trains and not changing:
+            raise RuntimeError(
+                f"{type(strategy).__name__}.prepare was given an optim_wrapper and returned the model "
+                "alone; it is to return the model, the wrapper and, if there are any, the schedules"
+            )
         if trains:
             self.optim_wrapper, self.param_schedulers = [*changing, []][:2]
             self._listen_to(self.optim_wrapper)

@@ -19,6 +19,7 @@ from engine_config import Config
 from engine_dist.launch import shut_down
 from engine_evaluator import BaseMetric
 from engine_registry import DATASETS, METRICS, MODELS, DefaultScope
+from engine_registry.scope import current_scope
 from engine_runner.logging import MessageHub, MMLogger
 from engine_runner.model import BaseModel
 from engine_runner.runners.base_runner import BaseRunner
@@ -133,8 +134,8 @@ def _configs(work_dir: str) -> tuple[Config, Config]:
 class RunnerTestCase(TestCase):
     """A test case with the configurations of two small runs, in a folder of its own.
 
-    For the length of each test, ``ToyModel``, ``ToyDataset`` and ``ToyMetric`` are registered, where
-    nothing else has their names; what a run leaves in the process is taken away after it.
+    For the length of each test, ``ToyModel``, ``ToyDataset`` and ``ToyMetric`` are registered; what a
+    run leaves in the process is taken away after it.
 
     Attributes
     ----------
@@ -162,11 +163,11 @@ class RunnerTestCase(TestCase):
         """Register the toys, and make the folder and the configurations."""
         self.temp_dir = tempfile.TemporaryDirectory()
         self._environment = dict(os.environ)
-        self._registered: list[tuple[Any, str]] = []
+        self._scope = current_scope.get()
+        self._replaced: dict[str, Any] = {}
         for name, (registry, toy) in _TOYS.items():
-            if registry.get(name) is None:
-                registry.register_module(name=name, module=toy)
-                self._registered.append((registry, name))
+            self._replaced[name] = registry.module_dict.get(name)
+            registry.register_module(name=name, module=toy, force=True)
         self.epoch_based_cfg, self.iter_based_cfg = _configs(self.temp_dir.name)
 
     def tearDown(self) -> None:
@@ -175,8 +176,11 @@ class RunnerTestCase(TestCase):
             MMLogger.get_instance(name).close()
         for kind in (MessageHub, Visualizer, DefaultScope):
             kind._instance_dict.clear()
-        for registry, name in self._registered:
+        current_scope.set(self._scope)
+        for name, (registry, _) in _TOYS.items():
             registry.module_dict.pop(name, None)
+            if self._replaced[name] is not None:
+                registry.register_module(name=name, module=self._replaced[name])
         shut_down()
         os.environ.clear()
         os.environ.update(self._environment)

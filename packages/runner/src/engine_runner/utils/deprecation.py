@@ -40,7 +40,8 @@ def deprecated_api_warning(
     >>> @deprecated_api_warning({"old": "new"})
     ... def double(new):
     ...     return 2 * new
-    >>> with warnings.catch_warnings(record=True):
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
     ...     double(old=3)
     6
     """
@@ -52,25 +53,25 @@ def deprecated_api_warning(
 
         @functools.wraps(function)
         def renamed(*args: Any, **kwargs: Any) -> R:
-            for old, new in name_dict.items():
-                if old not in kwargs:
-                    continue
-                if new in kwargs:
-                    raise TypeError(
-                        f"{name} is given {old!r} and {new!r}, of which the former is the old name "
-                        "of the latter; give the latter alone"
-                    )
-                warnings.warn(
-                    f'"{old}" is deprecated in `{name}`, please use "{new}" instead',
-                    DeprecationWarning,
-                    stacklevel=2,
-                )
-                kwargs[new] = kwargs.pop(old)
+            for old in [old for old in name_dict if old in kwargs]:
+                kwargs[_new_name(name, old, name_dict[old], kwargs)] = kwargs.pop(old)
             return function(*args, **kwargs)
 
         return renamed
 
     return decorate
+
+
+def _new_name(name: str, old: str, new: str, given: Mapping[str, Any]) -> str:
+    """Return a parameter's new name, with a warning to who calls the function by the old one."""
+    if new in given:
+        raise TypeError(
+            f"{name} is given {old!r} and {new!r}, of which the former is the old name of the latter; "
+            "give the latter alone"
+        )
+    message = f'"{old}" is deprecated in `{name}`, please use "{new}" instead'
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return new
 
 
 def deprecated_function(

@@ -34,15 +34,13 @@ def track_parallel_progress(
     Parameters
     ----------
     func : Callable
-        What is called; the processes must be able to import it.
+        What is called; processes import it.
     tasks : Sequence or tuple of (Iterable, int)
-        The tasks; of which nobody knows how many they are, with their number.
+        The tasks, with their number where they do not know it.
     nproc : int
         How many processes.
-    initializer : Callable, optional
-        What each calls first, with ``initargs``.
-    initargs : tuple, optional
-        Its arguments.
+    initializer, initargs : Callable, tuple, optional
+        What each calls first, and with what.
     bar_width, file
         As of `ProgressBar`.
     chunksize : int
@@ -55,7 +53,6 @@ def track_parallel_progress(
     Returns
     -------
     list
-        What the calls returned.
 
     Raises
     ------
@@ -66,18 +63,21 @@ def track_parallel_progress(
     if initargs is not None and not isinstance(initargs, tuple):
         raise TypeError(f'"initargs" must be a tuple, got {initargs!r}')
     skipped = nproc * chunksize if skip_first else 0
-    bar = ProgressBar(max(count - skipped, 0), bar_width, start=False, file=file)
-    if not skipped:
-        bar.start()
-    results = []
+    bar = ProgressBar(max(count - skipped, 0), bar_width, start=not skipped, file=file)
     with ProcessPoolExecutor(_positive("nproc", nproc), None, initializer, initargs or ()) as pool:
-        window = nproc * _AHEAD
-        for result in _results(pool, func, given, chunksize, keep_order, window):
-            results.append(result)
-            if len(results) > skipped:
-                bar.update()
-            elif len(results) == skipped:
-                bar.start()
+        found = _results(pool, func, given, chunksize, keep_order, nproc * _AHEAD)
+        return _counting(found, bar, skipped)
+
+
+def _counting(found: Iterable[T], bar: ProgressBar, skipped: int) -> list[T]:
+    """Return all that is found; a bar that was not started starts behind the first."""
+    results = []
+    for result in found:
+        results.append(result)
+        if len(results) > skipped:
+            bar.update()
+        elif len(results) == skipped:
+            bar.start()
     bar.file.write("\n")
     return results
 
@@ -105,10 +105,8 @@ def track_progress_rich(
         How many processes; more than one must be able to import the function.
     chunksize : int
         How many tasks are handed over at once.
-    description : str
-        What stands before the bar.
-    color : str
-        The bar's.
+    description, color : str
+        What stands before the bar, and its colour.
 
     Returns
     -------
@@ -120,32 +118,37 @@ def track_progress_rich(
     ValueError
         If the tasks are not ``task_num``, or there are neither tasks nor a number.
     """
-    if not isinstance(tasks, Iterable):
-        raise TypeError(f"tasks must be an iterable object, got {type(tasks).__name__}")
-    if isinstance(tasks, Sized):
-        if not len(tasks):
-            if task_num is None:
-                raise ValueError("If tasks is an empty iterable, task_num must be set")
-            tasks = itertools.repeat((), task_num)
-        elif task_num is not None and task_num != len(tasks):
-            raise ValueError(
-                f"task_num does not match the length of tasks: {task_num} != {len(tasks)}"
-            )
-        else:
-            task_num = len(tasks)
+    _positive("nproc", nproc)
+    given, number = _with_number(tasks, task_num)
     call = _Call(func)
     results: list[T] = []
-    with ProcessPoolExecutor(_positive("nproc", nproc)) as pool, _bar(color) as bar:
-        line = bar.add_task(description, total=task_num)
-        found = (
-            map(call, tasks)
-            if nproc == 1
-            else _results(pool, call, tasks, chunksize, True, nproc * _AHEAD)
-        )
+    with ProcessPoolExecutor(nproc) as pool, _bar(color) as bar:
+        line = bar.add_task(description, total=number)
+        if nproc == 1:
+            found: Iterable[T] = map(call, given)
+        else:
+            found = _results(pool, call, given, chunksize, True, nproc * _AHEAD)
         for result in found:
             results.append(result)
             bar.update(line, advance=1)
     return results
+
+
+def _with_number(tasks: Any, task_num: int | None) -> tuple[Iterable[Any], int | None]:
+    """Return the tasks, and how many they are, if that is known."""
+    if not isinstance(tasks, Iterable):
+        raise TypeError(f"tasks must be an iterable object, got {type(tasks).__name__}")
+    if not isinstance(tasks, Sized):
+        return tasks, task_num
+    if not len(tasks):
+        if task_num is None:
+            raise ValueError("If tasks is an empty iterable, task_num must be set")
+        return itertools.repeat((), task_num), task_num
+    if task_num is not None and task_num != len(tasks):
+        raise ValueError(
+            f"task_num does not match the length of tasks: {task_num} != {len(tasks)}"
+        )
+    return tasks, len(tasks)
 
 
 class _Call:
