@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from engine_config import Config
 from engine_dataset import build_dataloader
-from engine_dataset.loader_state import get_loader_state
+from engine_dataset.loader_state import get_loader_state, set_loader_state
 from engine_dist import convert_sync_batchnorm, data_parallel, get_rank, get_world_size
 from engine_dist.checkpoint.rank_buffers import gather_buffers, put_buffers
 from engine_dist.data_parallel import share_data
@@ -174,7 +174,12 @@ def streamed(copies: int) -> tuple[list[Any], int, dict[str, Any]]:
     share_data(copies)
     loader = build_dataloader(stream_cfg(size=10, batch_size=2), seed=3)
     read = [batch["index"].tolist() for batch in loader]
-    return read, len(read), get_loader_state(loader, consumed=2)
+    state = get_loader_state(loader, consumed=2)
+    return (
+        read,
+        set_loader_state(build_dataloader(stream_cfg(size=10, batch_size=2)), state),
+        state,
+    )
 
 
 def test_a_stream_is_dealt_to_groups(pool2: ProcessPool, pool4: ProcessPool) -> None:
