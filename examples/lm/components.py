@@ -5,7 +5,7 @@ from __future__ import annotations
 import sysconfig
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -77,7 +77,10 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
+        if width % heads:
+            raise ValueError(f"heads must divide width={width}, got {heads}")
         self.heads = heads
+        self.head_width = width // heads
         self.dropout = nn.Dropout(dropout)
         self.norm1 = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
@@ -89,11 +92,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, T, width) for (N, T, width)."""
-        n, t, width = x.shape
-        qkv = self.qkv(self.norm1(x)).view(n, t, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        # head by head, and as many as there are: a process may have a part of them
+        qkv = self.qkv(self.norm1(x)).unflatten(-1, (-1, 3, self.head_width))
+        q, k, v = qkv.permute(3, 0, 2, 1, 4)
         attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.dropout(self.out(attended.transpose(1, 2).reshape(n, t, width)))
+        x = x + self.dropout(self.out(attended.transpose(1, 2).flatten(2)))
         changed: Tensor = x + self.dropout(self.mlp(self.norm2(x)))
         return changed
 
@@ -114,7 +117,21 @@ class GPT(BaseModel):
         The part of what a block adds that is left out at random in training.
     data_preprocessor : dict or nn.Module, optional
         See `BaseModel`.
+
+    Attributes
+    ----------
+    tensor_parallel_plan : dict
+        How its layers are split over processes, where a strategy is to split them.
     """
+
+    tensor_parallel_plan: ClassVar[dict[str, str]] = {
+        "tokens": "rowwise",
+        "blocks.*.qkv": "colwise",
+        "blocks.*.out": "rowwise",
+        "blocks.*.mlp.0": "colwise",
+        "blocks.*.mlp.2": "rowwise",
+        "head": "colwise_rep",
+    }
 
     def __init__(
         self,

@@ -92,7 +92,7 @@ def killed(
     folder.mkdir()
     subject.write(folder)
     account, work_dir = Account(runs=1), folder / "work"
-    before: dict[int, str] = {}
+    before: dict[str, int] = {}
     while True:
         trigger = draw(rng, subject, reference) if account.kills.total() < most else None
         life = live(folder, subject.ranks, trigger)

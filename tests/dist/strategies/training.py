@@ -18,6 +18,7 @@ from engine_dist.strategies.choosing import Choice
 from engine_dist.wrappers import unwrap
 from engine_optim import (
     AmpOptimWrapper,
+    ColossalAIOptimWrapper,
     DeepSpeedOptimWrapper,
     ExponentialMovingAverage,
     OptimWrapper,
@@ -127,7 +128,10 @@ class Run:
         self.course.weights = _whole({name: state[name] for name, _ in model.named_parameters()})
         self.course.buffers = _whole(dict(model.named_buffers()))
         if self.average is not None:
-            self.course.averages = _whole(dict(self.average.module.named_parameters()))
+            average = self.average.module
+            state = average.state_dict()
+            averages = {name: state[name] for name, _ in average.named_parameters()}
+            self.course.averages = _whole(averages)
         return self.course
 
 
@@ -171,6 +175,8 @@ def _optimizer_of(
             "accumulative_counts": variation.counts,
             "clip_grad": {"max_norm": variation.clip},
         }
+        if row.library == "colossalai":
+            return ColossalAIOptimWrapper(**settings)
         if variation.bf16 and type(strategy.precision).__name__ == "AsIs":
             return AmpOptimWrapper(dtype="bfloat16", **settings)
         return OptimWrapper(**settings)

@@ -90,7 +90,19 @@ REFUSED = [
         "lm", "param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True)]",
         "param_scheduler.0", "counts epochs, and a run by iterations has none",
     ),
-    ("lm", "model = dict(heads=3)", "model", "invalid for input of size"),
+    ("lm", "model = dict(heads=3)", "model", "heads must divide width=128, got 3"),
+    (
+        "lm", "strategy = dict(type='TensorParallelStrategy', plan=dict(hed='colwise_rep'))\n"
+        "launcher = 'pytorch'", "strategy", "no module is named 'hed'; is it 'head'",
+    ),
+    (
+        "lm", "strategy = dict(type='FSDPStrategy', tensor_parallel=dict(size=3))\n"
+        "launcher = 'pytorch'", "strategy", "blocks.0.qkv is of a Block with heads=4",
+    ),
+    (
+        "lm", "strategy = dict(type='TensorParallelStrategy', plan=dict(head='cols'))",
+        "strategy", "'head' is to be split by 'cols'; allowed are colwise",
+    ),
     ("lm", "val_evaluator = dict(keys='los')", "val_evaluator", "no field 'los'"),
     (
         "lm", "default_hooks = dict(checkpoint=dict(intervall=100))",
@@ -201,3 +213,20 @@ def test_a_batch_that_is_too_long_for_the_model(tmp_path: Path) -> None:
 )
 def test_names_of_ones_own(tmp_path: Path, text: str) -> None:
     assert not of_example(tmp_path, "digits", text).faults
+
+
+SPLIT = "strategy = dict(type='TensorParallelStrategy', size=2, plan=dict(head='colwise'))"
+
+
+def test_as_many_iterations_as_groups_that_share_their_data(tmp_path: Path) -> None:
+    base = EXAMPLES / "digits" / "config.py"
+    schedule = "param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, end=230)]"
+    text = f"_base_ = [{str(base)!r}]\n{SPLIT}\nlauncher = 'pytorch'\n{schedule}\n"
+    (tmp_path / "run.py").write_text(text)
+    cfg = Config.fromfile(tmp_path / "run.py")
+    two, three = examine(cfg, world_size=2), examine(cfg, world_size=3)
+    assert not two.faults
+    assert not any("ends with iteration" in notice.message for notice in two.notices)
+    (fault,) = three.faults
+    assert "layers are to be split over size=2 processes, and there are 3" in fault.message
+    assert fault.place.startswith(f"{tmp_path / 'run.py'}:2")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -114,3 +115,16 @@ def _of_columns(first: Sequence[Any], columns: list[Any]) -> Any:
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*columns)
     return columns if isinstance(first, tuple) else type(first)(columns)  # type: ignore[call-arg]  # a list
+
+
+def as_function(value: Any) -> Callable[..., Any] | None:
+    """Return a function from one, from its name, or from a configuration of its arguments.
+
+    None stays None: torch's own.
+    """
+    if value is None:
+        return None
+    arguments = dict(value.items()) if isinstance(value, Mapping) else {"type": value}
+    kind = arguments.pop("type")
+    found: Any = FUNCTIONS.resolve(kind)
+    return partial(found, **arguments) if arguments else found

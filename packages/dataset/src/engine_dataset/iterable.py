@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from torch.utils.data._utils import worker
 
 from engine_dataset.seeding import seed_pass
-from engine_dist import get_dist_info
+from engine_dist import data_parallel
 
 __all__ = ["SplitStream", "is_stream"]
 
@@ -68,7 +68,8 @@ class SplitStream(IterableDataset[Any]):
         self.batch_size = batch_size
         self.seed = seed
         self.even = even
-        self.rank, self.world_size = get_dist_info()
+        place = data_parallel()
+        self.rank, self.world_size = place.rank, place.size
         self.epoch = 0  # passes begun
         self._with_state: Any = None  # the source, or the iterator of now, if it has a state
         self._start = 0  # samples that were behind when the pass of now began

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -13,6 +13,7 @@ from typing import Any, TypeVar, overload
 
 from torch.utils.data import DataLoader
 
+from engine_dataset.collate import as_function
 from engine_dataset.iterable import SplitStream, WithSourceState, is_stream
 from engine_dataset.keys import Keys
 from engine_dataset.samplers import DefaultSampler
@@ -20,7 +21,7 @@ from engine_dataset.seeding import kept_apart, worker_init_fn
 from engine_dataset.short_pass import iterate
 from engine_dataset.worker_rng import Start, WorkerStates, Working
 from engine_dataset.worker_signals import Outliving, kill_in_place_of_asking
-from engine_dist import get_rank, get_world_size
+from engine_dist import data_parallel
 from engine_registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, guard
 from engine_registry.places import add_note, config_origin
 
@@ -238,7 +239,7 @@ def build_dataloader(
         return value
     settings = dict(value.items())
     batches = settings.pop("num_batch_per_epoch", num_batch_per_epoch)
-    own_seed = None if seed is None else seed + (get_rank() if diff_rank_seed else 0)
+    own_seed = None if seed is None else seed + (data_parallel().rank if diff_rank_seed else 0)
     with _naming(value), guard(value):
         _check(settings)
         dataset = _dataset(settings.pop("dataset"))
@@ -261,7 +262,7 @@ def _naming(value: Any) -> Iterator[None]:
 
 def _stream(source: Any, settings: Mapping[str, Any], seed: int | None, even: bool) -> SplitStream:
     _check_stream(source, settings)
-    alone = get_world_size() == 1 and not settings.get("num_workers")
+    alone = data_parallel().size == 1 and not settings.get("num_workers")
     return SplitStream(
         source,
         batch_size=settings.get("batch_size", 1) or 1,
@@ -295,7 +296,7 @@ def _loader(
     made = {
         "sampler": sampler,
         "batch_sampler": batch_sampler,
-        "collate_fn": _function(settings.pop("collate_fn", "pseudo_collate")),
+        "collate_fn": as_function(settings.pop("collate_fn", "pseudo_collate")),
         "worker_init_fn": _worker_init(settings.pop("worker_init_fn", None), settings, seed),
         **settings,
     }
@@ -338,25 +339,13 @@ def _sampler(value: Any, **default_args: Any) -> Any:
     return DATA_SAMPLERS.build(value, default_args=default_args)
 
 
-def _function(value: Any) -> Callable[..., Any] | None:
-    """Return a function from one, from its name, or from a configuration of its arguments.
-
-    None stays None: torch's own.
-    """
-    if value is None:
-        return None
-    arguments = dict(value.items()) if isinstance(value, Mapping) else {"type": value}
-    kind = arguments.pop("type")
-    found: Any = FUNCTIONS.resolve(kind)
-    return partial(found, **arguments) if arguments else found
-
-
 def _worker_init(value: Any, settings: Mapping[str, Any], seed: int | None) -> Any:
-    common = {"num_workers": settings.get("num_workers", 0), "rank": get_rank(), "seed": seed}
+    workers, rank = settings.get("num_workers", 0), data_parallel().rank
+    common = {"num_workers": workers, "rank": rank, "seed": seed}
     if value is None:
         return None if seed is None else partial(worker_init_fn, **common)
     if isinstance(value, Mapping):
-        made = _function(value)
+        made = as_function(value)
         asked = inspect.signature(made).parameters if made else {}
         run = {name: one for name, one in common.items() if name in asked and name not in value}
         return partial(made, **run) if made and run else made

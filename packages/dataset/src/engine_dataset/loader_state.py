@@ -12,7 +12,7 @@ import torch
 from engine_dataset.iterable import SplitStream
 from engine_dataset.samplers import InfiniteSampler
 from engine_dataset.worker_rng import Start, WorkerStates, start_of
-from engine_dist import get_world_size
+from engine_dist import data_parallel
 
 __all__ = [
     "find_loader_state",
@@ -45,7 +45,11 @@ def get_loader_state(loader: Any, *, consumed: int, behind: int = 0) -> dict[str
     if hasattr(loader, "state_dict"):
         return {"consumed": behind + consumed, "loader": loader.state_dict()}
     # the next iterator gives the same batches where these are the same
-    state = {"consumed": behind + consumed, "batch_size": batch_size, "ranks": get_world_size()}
+    state = {
+        "consumed": behind + consumed,
+        "batch_size": batch_size,
+        "ranks": data_parallel().size,
+    }
     known, under_way = False, behind + consumed > 0
     if sampler is not None and batch_size is not None:
         place = sampler.state_dict(consumed * batch_size)
@@ -106,13 +110,13 @@ def set_loader_state(loader: Any, state: Mapping[str, Any]) -> int:
         return int(state["consumed"])
     if "sampler" in state and sampler is not None and batch_size is not None:
         sampler.load_state_dict(dict(state["sampler"]))
-        behind = int(state["sampler"]["position"]) // (batch_size * get_world_size())
+        behind = int(state["sampler"]["position"]) // (batch_size * data_parallel().size)
         if hasattr(loader, "renew"):
             loader.renew(behind)
         set_worker_states(loader, state.get("workers"), behind)
         return behind
     consumed = int(state.get("consumed", 0))
-    dealt = {"batch_size": batch_size, "ranks": get_world_size()}
+    dealt = {"batch_size": batch_size, "ranks": data_parallel().size}
     if not seekable(loader) and all(state.get(key) == value for key, value in dealt.items()):
         set_worker_states(loader, state.get("workers"), consumed)
         return consumed

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
-from engine_dist import get_dist_info, sync_random_seed
+from engine_dist import data_parallel, sync_random_seed
 from engine_registry import DATA_SAMPLERS
 
 logger = logging.getLogger("engine.dataset")
@@ -42,7 +42,8 @@ class ResumableSampler(Sampler[int]):
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
-        self.rank, self.world_size = get_dist_info()
+        place = data_parallel()
+        self.rank, self.world_size = place.rank, place.size
         self.dataset = dataset
         self.shuffle = shuffle
         self.seed: int = sync_random_seed() if seed is None else seed

@@ -1,5 +1,8 @@
 """Ranks, devices, collectives, strategies and checkpoint bytes for PyTorch."""
 
+from typing import TYPE_CHECKING, Any
+
+from engine_dist import wrappers
 from engine_dist.activation_checkpointing import (
     turn_on_activation_checkpointing,
 )
@@ -21,6 +24,7 @@ from engine_dist.data_device import (
     get_comm_device,
     get_data_device,
 )
+from engine_dist.data_parallel import DataParallel, data_parallel
 from engine_dist.devices import (
     get_device,
     get_max_cuda_memory,
@@ -68,14 +72,19 @@ from engine_dist.seeding import (
     set_rng_state,
 )
 from engine_dist.strategies import (
+    BaseStrategy,
+    ColossalAIStrategy,
     DDPStrategy,
     DeepSpeedStrategy,
+    FSDP1Strategy,
     FSDPStrategy,
     SingleDeviceStrategy,
+    TensorParallelStrategy,
     ZeRO1Strategy,
 )
 from engine_dist.watch import LostRankError, naming_lost_ranks
 from engine_dist.wrappers import (
+    ColossalAIModelWrapper,
     MMDeepSpeedEngineWrapper,
     MMDistributedDataParallel,
     MMSeparateDistributedDataParallel,
@@ -85,18 +94,28 @@ from engine_dist.wrappers import (
     revert_sync_batchnorm,
 )
 
+if TYPE_CHECKING:
+    from engine_dist.wrappers import MMFullyShardedDataParallel
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "BaseStrategy",
+    "ColossalAIModelWrapper",
+    "ColossalAIStrategy",
     "DDPStrategy",
+    "DataParallel",
     "DeepSpeedStrategy",
+    "FSDP1Strategy",
     "FSDPStrategy",
     "LostRankError",
     "MMDeepSpeedEngineWrapper",
     "MMDistributedDataParallel",
+    "MMFullyShardedDataParallel",
     "MMSeparateDistributedDataParallel",
     "RankMismatchError",
     "SingleDeviceStrategy",
+    "TensorParallelStrategy",
     "ZeRO1Strategy",
     "__version__",
     "all_gather",
@@ -113,6 +132,7 @@ __all__ = [
     "collect_results_cpu",
     "collect_results_gpu",
     "convert_sync_batchnorm",
+    "data_parallel",
     "detect_anomalous_params",
     "gather",
     "gather_object",
@@ -151,3 +171,10 @@ __all__ = [
     "sync_random_seed",
     "turn_on_activation_checkpointing",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what is imported when it is asked for."""
+    if name == "MMFullyShardedDataParallel":
+        return wrappers.MMFullyShardedDataParallel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

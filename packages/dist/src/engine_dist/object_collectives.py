@@ -9,7 +9,7 @@ from torch.distributed import ProcessGroup
 
 from engine_dist.collectives import global_rank
 from engine_dist.data_device import get_comm_device
-from engine_dist.ranks import get_rank, get_world_size
+from engine_dist.ranks import get_backend, get_rank, get_world_size
 from engine_dist.watch import noted
 
 
@@ -30,9 +30,9 @@ def broadcast_object_list(
 
 @noted
 def all_gather_object(data: Any, group: ProcessGroup | None = None) -> list[Any]:
-    """Return every rank's object, in rank order."""
+    """Return every rank's object, in rank order; in a fake group, this one's alone."""
     world_size = get_world_size(group)
-    if world_size == 1:
+    if world_size == 1 or get_backend(group) == "fake":  # whose other ranks do not exist
         return [data]
     gathered: list[Any] = [None] * world_size
     torch_dist.all_gather_object(gathered, data, group)

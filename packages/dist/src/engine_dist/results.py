@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributed import ProcessGroup
 
 from engine_dist.data_device import get_comm_device
+from engine_dist.data_parallel import data_parallel
 from engine_dist.framing import as_tensor, pack, unpack
 from engine_dist.ranks import get_backend, get_dist_info
 from engine_dist.shared_folder import collect_in_folder
@@ -36,7 +37,8 @@ def collect_results(
     Parameters
     ----------
     results : list
-        Of this rank: those of samples ``rank``, ``rank + world_size``, …
+        Of this rank: those of samples ``rank``, ``rank + world_size``, … Of processes that
+        compute one batch together, those of the first count.
     size : int
         How many samples the dataset has; what padding added beyond is cut.
     device : {"cpu", "gpu", "npu", "mlu", "musa"}
@@ -71,16 +73,17 @@ def collect_results_cpu(
     rank, world_size = get_dist_info()
     if world_size == 1:
         return result_part[:size]
+    own = result_part if data_parallel().leads else []
     if tmpdir is None:
-        return _ordered(_stream(result_part, _cpu_group()), size)
-    return _ordered(collect_in_folder(result_part, tmpdir, rank, world_size), size)
+        return _ordered(_stream(own, _cpu_group()), size)
+    return _ordered(collect_in_folder(own, tmpdir, rank, world_size), size)
 
 
 def collect_results_gpu(result_part: list[Any], size: int) -> list[Any] | None:
     """Gather results over the job's own backend."""
     if get_dist_info()[1] == 1:
         return result_part[:size]
-    return _ordered(_stream(result_part, None), size)
+    return _ordered(_stream(result_part if data_parallel().leads else [], None), size)
 
 
 def _cpu_group() -> ProcessGroup | None:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from engine_dist.collectives import sync_random_seed
+from engine_dist.data_parallel import data_parallel
 from engine_dist.devices import current_accelerator
-from engine_dist.ranks import get_rank
 
 logger = logging.getLogger("engine.dist")
 
@@ -36,7 +36,8 @@ def set_random_seed(
     deterministic
         Whether torch refuses algorithms without a deterministic implementation.
     diff_rank_seed
-        Whether to add the rank to the seed.
+        Whether to add the rank to the seed: that among the processes that share the data, so that
+        those that compute one batch together draw the same numbers.
     cudnn_benchmark
         Whether cuDNN may try algorithms; None leaves it (``deterministic`` turns it off).
 
@@ -48,7 +49,7 @@ def set_random_seed(
     if seed is None:
         seed = sync_random_seed()
     if diff_rank_seed:
-        seed += get_rank()
+        seed += data_parallel().rank
     random.seed(seed)
     np.random.seed(seed % _NUMPY_SEEDS)  # noqa: NPY002  # user code draws from the old generator
     _seed_torch(seed)

@@ -15,6 +15,7 @@ from engine_dist import (
     all_reduce,
     broadcast_object_list,
     collect_results,
+    data_parallel,
     is_distributed,
     is_main_process,
 )
@@ -204,7 +205,7 @@ def _check_size(size: object) -> None:
 def over_ranks(count: int) -> int:
     """Sum a number over ranks."""
     total = torch.tensor(count)
-    all_reduce(total)
+    all_reduce(total, group=data_parallel().group)
     return int(total)
 
 

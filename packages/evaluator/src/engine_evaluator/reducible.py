@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine_dist import all_reduce, get_dist_info
+from engine_dist import all_reduce, data_parallel
 from engine_evaluator.batch import Batch, DataSamples
 from engine_evaluator.metric import BaseMetric
 
@@ -124,8 +124,8 @@ class ReducibleMetric(BaseMetric):
         super().start(size)
         self._state = None
         self.seen = 0
-        rank, world_size = get_dist_info()
-        self._left = None if size is None else len(range(rank, size, world_size))
+        place = data_parallel()
+        self._left = None if size is None else len(range(place.rank, size, place.size))
 
     def process(self, data_batch: Any, data_samples: DataSamples | Batch) -> None:
         """Update the state with the samples that are no padding."""
@@ -167,7 +167,7 @@ class ReducibleMetric(BaseMetric):
     def reduce(self) -> None:
         """Sum the state over ranks, and bring it to the CPU."""
         names, state = list(self.state), [self.seen, *self.state.values()]
-        if get_dist_info()[1] > 1:
+        if data_parallel().size > 1:
             state = summed(state)
         self.seen = int(state[0])
         self._state = {
@@ -213,7 +213,7 @@ def summed(state: list[Part]) -> list[Part]:
     devices = {tensor.device for tensor in tensors if tensor.device.type != "cpu"}
     device = devices.pop() if devices else torch.device("cpu")
     flat = torch.cat([tensor.to(device, torch.float64).reshape(-1) for tensor in tensors])
-    all_reduce(flat)
+    all_reduce(flat, group=data_parallel().group)
     total, start = flat.cpu(), 0
     sums: list[Part] = []
     for part, tensor in zip(state, tensors, strict=True):

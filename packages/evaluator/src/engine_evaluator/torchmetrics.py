@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from engine_dist import all_gather_object, get_comm_device, is_distributed
+from engine_dist import all_gather_object, data_parallel, get_comm_device, is_distributed
 from engine_evaluator.batch import Batch, Keys
 from engine_evaluator.reducible import ReducibleMetric, State
 from engine_registry import METRICS
@@ -98,6 +98,7 @@ class TorchMetric(ReducibleMetric):
         """Go where the process group can send from, and count the samples over ranks."""
         if is_distributed():
             self.metric.to(get_comm_device())
+            _count_once(self.metric)
             _level(self.metric)
         super().reduce()
 
@@ -112,6 +113,17 @@ def _fitting(value: Tensor, first: Tensor) -> Tensor:
     """Return labels of shape (N, 1), the form of stacked data elements, as (N,) beside scores."""
     alone = value.ndim == 2 and value.shape[1] == 1 and not value.is_floating_point()
     return value.squeeze(1) if alone and value.shape != first.shape else value
+
+
+def _count_once(metric: AnyTorchMetric) -> None:
+    """Let what is gathered be of one process of those that compute a batch together."""
+    shared = data_parallel()
+    if shared.copies == 1:
+        return
+    parts: list[Any] = [part for part in metric.modules() if hasattr(part, "process_group")]
+    for part in parts:
+        if part.process_group is None:
+            part.process_group = shared.group
 
 
 def _level(metric: AnyTorchMetric) -> None:

@@ -9,15 +9,19 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from engine_dist.mixed_meshes import step_by_mesh
 from engine_dist.object_collectives import all_gather_object, broadcast_object_list
 from engine_dist.ranks import is_distributed, is_main_process
 from engine_dist.seeding import get_rng_state, set_rng_state
 from engine_dist.strategies.activation import Activation, Checkpointed, Compiled
+from engine_dist.strategies.first_weights import require_job, set_first_weights
+from engine_dist.strategies.fsdp1 import GoesToFSDP1
 from engine_dist.strategies.fsdp_settings import choice_of, recomputed_of, settings_of
 from engine_dist.strategies.precision import AsIs, Mixed
 from engine_dist.strategies.state_io import ScatteredState
-from engine_dist.strategies.strategy import Prepared, Strategy
+from engine_dist.strategies.strategy import Prepared
 from engine_dist.strategies.wrapping import Sharded
+from engine_dist.strategies.wrapping.tensor_parallel import TensorParallel
 from engine_registry import STRATEGIES
 
 __all__ = ["FSDPStrategy"]
@@ -26,7 +30,7 @@ O = TypeVar("O")  # noqa: E741  # the optimizer, whatever the caller makes
 
 
 @STRATEGIES.register_module()
-class FSDPStrategy(Strategy):
+class FSDPStrategy(GoesToFSDP1):
     """Split parameters, gradients and the optimizer's state over the processes (``fully_shard``).
 
     A checkpoint of one file holds the whole state, as that of any other strategy does: it is put
@@ -36,8 +40,10 @@ class FSDPStrategy(Strategy):
     ----------
     model_wrapper : Mapping, optional
         MMEngine's settings of ``MMFullyShardedDataParallel``: its ``auto_wrap_policy``,
-        ``sharding_strategy``, ``cpu_offload`` and ``mixed_precision`` become those below; of others
-        the log says that they are without effect.
+        ``sharding_strategy``, ``cpu_offload`` and ``mixed_precision`` become those below. Where it
+        asks for what FSDP1 alone has (``buffer_dtype``, ``ignored_modules``, ``param_init_fn``, a
+        prefetch that is not FSDP2's), a `FSDP1Strategy` is made in place of this one, and the log
+        says so; what neither does, the log says, too.
     skip_init_weights : bool
         Do not call the model's ``init_weights`` before training, as where all is loaded anyway.
     state_dict_cfg : str or Mapping
@@ -61,8 +67,13 @@ class FSDPStrategy(Strategy):
     compile_blocks : Mapping, optional
         Modules that are compiled one by one, as ``wrap`` names them, with ``options`` for
         `torch.compile`.
+    tensor_parallel : Mapping or TensorParallel, optional
+        Split single layers over neighbours, too: ``size``, how many, and ``plan``; see
+        `TensorParallelStrategy`.
     device : str or torch.device, optional
         Where the model goes; by default this process' accelerator, or the CPU.
+    **run
+        What `BaseStrategy` takes of a run, ``work_dir`` and the like.
 
     Raises
     ------
@@ -86,7 +97,9 @@ class FSDPStrategy(Strategy):
         replicas: int | None = None,
         meta_init: bool = False,
         compile_blocks: Mapping[str, Any] | None = None,
+        tensor_parallel: Any = None,
         device: str | torch.device | None = None,
+        **run: Any,
     ) -> None:
         given = {
             "wrap": wrap, "mixed_precision": mixed_precision, "cpu_offload": cpu_offload,
@@ -95,6 +108,8 @@ class FSDPStrategy(Strategy):
         settings = settings_of(given, model_wrapper, state_dict_cfg)
         precision = settings["mixed_precision"]
         mixed = None if precision is None else Mixed.from_setting(precision)
+        if tensor_parallel is not None:
+            tensor_parallel = TensorParallel.from_setting(tensor_parallel)
         super().__init__(
             device,
             wrapping=Sharded(
@@ -103,13 +118,20 @@ class FSDPStrategy(Strategy):
                 settings["reshard_after_forward"],
                 bool(settings["cpu_offload"]),
                 settings["replicas"],
+                tensor_parallel,
             ),
             precision=mixed or AsIs(),
             activation=_activation(compile_blocks, activation_checkpointing),
             state_io=ScatteredState(),
+            **run,
         )
+        self.tensor_parallel: TensorParallel | None = tensor_parallel
         self.skip_init_weights = skip_init_weights
         self.meta_init = meta_init
+
+    def neighbours(self) -> int:
+        """Return how many processes split layers together."""
+        return 1 if self.tensor_parallel is None else self.tensor_parallel.neighbours()
 
     @contextmanager
     def building(self) -> Iterator[None]:
@@ -121,7 +143,7 @@ class FSDPStrategy(Strategy):
             else:
                 yield
 
-    def prepare(
+    def _prepare(
         self, model: nn.Module, make_optimizer: Callable[[nn.Module], O] | None = None
     ) -> Prepared[O]:
         """Split a model, then let ``make_optimizer`` see what is left of it here.
@@ -133,28 +155,23 @@ class FSDPStrategy(Strategy):
         RuntimeError
             If the process has joined no others.
         """
-        if not is_distributed():
-            raise RuntimeError(
-                "FSDPStrategy splits a model over processes, and this one has joined none: start the "
-                "job by torchrun (or srun, mpirun) and give its launcher='pytorch' ('slurm', "
-                "'mpi'), or use SingleDeviceStrategy"
-            )
+        require_job(type(self).__name__)
         known = model is self._in_place
         if not known and make_optimizer is not None:
             self._set_first_weights(model)
-        prepared = super().prepare(model, make_optimizer)
+        prepared = super()._prepare(model, make_optimizer)
         if make_optimizer is not None or not known:  # one that was made before is still there
             self.state_io.learn(prepared.model, prepared.optimizer)
+        step_by_mesh(prepared.optimizer)
         return prepared
 
     def initialise(self, model: nn.Module) -> None:
         """Leave a prepared model as it is: it has its first weights."""
 
     def _set_first_weights(self, model: nn.Module) -> None:
-        initialise_weights = getattr(model, "init_weights", None)
-        if initialise_weights is not None and not self.skip_init_weights:
+        if not self.skip_init_weights:
             with self._generators_together():
-                initialise_weights()
+                set_first_weights(model)
 
     @contextmanager
     def _generators_together(self) -> Iterator[None]:

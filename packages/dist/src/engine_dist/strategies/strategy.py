@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -37,6 +37,7 @@ from engine_dist.checkpoint.forms import FormName
 from engine_dist.checkpoint.matching import load_state_dict
 from engine_dist.checkpoint.splits import Like
 from engine_dist.collectives import broadcast
+from engine_dist.data_parallel import share_data
 from engine_dist.devices import get_device
 from engine_dist.launch import init_dist
 from engine_dist.ranks import is_distributed
@@ -76,6 +77,9 @@ class Strategy:
         How a state gets to a file and back; by default in the forms that all share.
     """
 
+    #: the optimizer wrapper that this strategy needs, where a configuration names none
+    optim_wrapper_type: ClassVar[str | None] = None
+
     def __init__(
         self,
         device: str | torch.device | None = None,
@@ -114,12 +118,20 @@ class Strategy:
         dist_cfg : Mapping, optional
             Arguments of `init_dist`. The backend ``nccl`` becomes ``gloo`` where there is no CUDA.
         """
-        if launcher == "none" or is_distributed():
-            return
-        settings = dict(dist_cfg or {})
-        if settings.get("backend", "nccl") == "nccl" and not torch.cuda.is_available():
-            settings["backend"] = "gloo"
-        init_dist(launcher, **settings)
+        if launcher != "none" and not is_distributed():
+            settings = dict(dist_cfg or {})
+            if settings.get("backend", "nccl") == "nccl" and not torch.cuda.is_available():
+                settings["backend"] = "gloo"
+            init_dist(launcher, **settings)
+        self._share_data()
+
+    def neighbours(self) -> int:
+        """Return how many processes compute one batch together, and so share their data."""
+        return 1
+
+    def _share_data(self) -> None:
+        if is_distributed():
+            share_data(self.neighbours())
 
     def prepare(
         self, model: nn.Module, make_optimizer: Callable[[nn.Module], O] | None = None
@@ -133,11 +145,20 @@ class Strategy:
         CapabilityError
             If this strategy cannot train by that optimizer.
         """
+        self._share_data()
         if model is not self._in_place:
             model = self._in_place = self._put_in_place(model)
         made = None if make_optimizer is None else make_optimizer(model)
-        require_optimizers(type(self), made)
+        self._require_optimizers(made)
         return Prepared(model, made)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called in the table of `engine_dist.capabilities`, the most special name first."""
+        return tuple(kind.__name__ for kind in type(self).__mro__)
+
+    def _require_optimizers(self, made: Any) -> None:
+        require_optimizers(self.names, made)
 
     def _put_in_place(self, model: nn.Module) -> nn.Module:
         for activation in self.activation:

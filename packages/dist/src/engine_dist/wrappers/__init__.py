@@ -1,6 +1,11 @@
 """Model wrappers: the same steps, on one replica or many."""
 
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
 from engine_dist.wrappers.batches import BatchError, explain, parameters_of
+from engine_dist.wrappers.colossalai import ColossalAIModelWrapper
 from engine_dist.wrappers.communication import Communication, communication_of
 from engine_dist.wrappers.ddp import MMDistributedDataParallel, detect_anomalous_params
 from engine_dist.wrappers.deepspeed import MMDeepSpeedEngineWrapper
@@ -18,13 +23,19 @@ from engine_dist.wrappers.sync_batch_norm import (
     revert_sync_batchnorm,
 )
 from engine_dist.wrappers.unwrapping import is_model_wrapper, unwrap
+from engine_registry import MODEL_WRAPPERS
+
+if TYPE_CHECKING:
+    from engine_dist.wrappers.fully_sharded import MMFullyShardedDataParallel
 
 __all__ = [
     "BatchError",
+    "ColossalAIModelWrapper",
     "Communication",
     "LossError",
     "MMDeepSpeedEngineWrapper",
     "MMDistributedDataParallel",
+    "MMFullyShardedDataParallel",
     "MMSeparateDistributedDataParallel",
     "SyncBatchNorm",
     "communication_of",
@@ -40,3 +51,20 @@ __all__ = [
     "train_step",
     "unwrap",
 ]
+
+
+@MODEL_WRAPPERS.register_module(name="MMFullyShardedDataParallel")
+def _fully_sharded(module: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
+    """Make one: its class is known once it is used, since FSDP takes long to import."""
+    from engine_dist.wrappers.fully_sharded import MMFullyShardedDataParallel
+
+    return MMFullyShardedDataParallel(module, *args, **kwargs)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what FSDP1 brings with it when it is asked for."""
+    if name == "MMFullyShardedDataParallel":
+        from engine_dist.wrappers.fully_sharded import MMFullyShardedDataParallel
+
+        return MMFullyShardedDataParallel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

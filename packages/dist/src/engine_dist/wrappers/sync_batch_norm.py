@@ -11,6 +11,8 @@ from torch import Tensor, distributed, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from engine_dist.data_parallel import data_parallel
+
 __all__ = ["SyncBatchNorm", "convert_sync_batchnorm", "revert_sync_batchnorm"]
 
 _SETTINGS = ("eps", "momentum", "affine", "track_running_stats")
@@ -156,9 +158,14 @@ def _replaced(
     return module
 
 
-def _as(module: nn.Module, kind: Callable[..., nn.Module]) -> nn.Module:
+def _as(module: nn.Module, kind: Any) -> nn.Module:
     """Return a layer of a kind with another's settings, and its very parameters and buffers."""
-    made = kind(module.num_features, **{name: getattr(module, name) for name in _SETTINGS})
+    settings = {name: getattr(module, name) for name in _SETTINGS}
+    shared = data_parallel()
+    if shared.copies > 1 and issubclass(kind, nn.SyncBatchNorm):
+        # a batch counts once, whoever computes it together
+        settings["process_group"] = shared.group
+    made = kind(module.num_features, **settings)
     made._parameters = module._parameters
     made._buffers = module._buffers
     return made.train(module.training)

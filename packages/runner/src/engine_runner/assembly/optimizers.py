@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from engine_dist import get_world_size
+from engine_dist import data_parallel
 from engine_optim import BaseOptimWrapper, OptimWrapper, OptimWrapperDict, build_optim_wrapper
 
 __all__ = ["as_optim_wrapper", "scale_lr", "tell_counts"]
@@ -50,7 +50,7 @@ def scale_lr(wrapper: Any, scale: Mapping[str, Any] | None, batch_size: Any) -> 
             "auto_scale_lr lacks base_batch_size: the samples of a step that the learning rate is "
             "meant for"
         )
-    batch = get_world_size() * int(batch_size())
+    batch = data_parallel().size * int(batch_size())
     ratio = batch / scale["base_batch_size"]
     logger.info("learning rates are scaled by %g: %d samples a step", ratio, batch)
     for group in _groups(wrapper):

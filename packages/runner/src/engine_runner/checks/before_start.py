@@ -18,7 +18,7 @@ from engine_runner.checks.model import model
 from engine_runner.checks.run_config import run_config_faults
 from engine_runner.checks.schedules import schedules
 from engine_runner.checks.source import source
-from engine_runner.checks.strategy import strategy
+from engine_runner.checks.strategy import layers_to_split, strategy
 from engine_runner.checks.training import hooks, loop, optimizer, size
 from engine_runner.checks.trial import Finding, Trial
 from engine_runner.checks.unknown_keys import unknown_keys
@@ -36,7 +36,7 @@ def _written(trial: Trial) -> Iterator[Finding]:
 
 # in this order: what one could make, those after it look at
 CHECKS: tuple[Check, ...] = (
-    _written, unknown_keys, strategy, model, data, evaluators, forward, optimizer, loop, hooks,
+    _written, unknown_keys, strategy, model, layers_to_split, data, evaluators, forward, optimizer, loop, hooks,
     schedules, best, size, work_dir, source,
 )  # fmt: skip
 

@@ -64,8 +64,8 @@ def _at(trial: Trial, path: str) -> Mapping[str, Any]:
 def _length(trial: Trial, loop: Any) -> SimpleNamespace:
     """Return the length of the run; the loader was made as for one process."""
     iters = loop.max_iters
-    if loop.by_epoch and trial.world_size > 1:
-        iters = loop.max_epochs * -(-(iters // max(loop.max_epochs, 1)) // trial.world_size)
+    if loop.by_epoch and trial.shares > 1:
+        iters = loop.max_epochs * -(-(iters // max(loop.max_epochs, 1)) // trial.shares)
     return SimpleNamespace(dataloader=loop.dataloader, max_epochs=loop.max_epochs, max_iters=iters)
 
 

@@ -9,7 +9,18 @@ from engine_runner.assembly.strategies import as_strategy
 from engine_runner.checks.telling import fault_of
 from engine_runner.checks.trial import Finding, Trial
 
-__all__ = ["strategy"]
+__all__ = ["layers_to_split", "strategy"]
+
+
+def layers_to_split(trial: Trial) -> Iterator[Finding]:
+    """Yield why the layers of the model cannot be split as the strategy is to split them."""
+    split, made = getattr(trial.parts.strategy, "tensor_parallel", None), trial.parts.model
+    if split is None or made is None:
+        return
+    try:
+        split.fitting(made, split.size or trial.world_size)
+    except ValueError as error:
+        yield trial.at("strategy", str(error))
 
 
 def strategy(trial: Trial) -> Iterator[Finding]:
@@ -29,6 +40,14 @@ def strategy(trial: Trial) -> Iterator[Finding]:
             "by torchrun (or srun, mpirun) with launcher='pytorch' ('slurm', 'mpi'), or use "
             "SingleDeviceStrategy",
         )
+    split = getattr(made, "tensor_parallel", None)
+    if split is not None and trial.world_size > 1:  # else it is not known, or said above
+        try:
+            split.neighbours(trial.world_size)
+        except ValueError as error:
+            yield trial.at("strategy", str(error))
+            return
+    trial.parts.strategy = made
     if isinstance(made, SingleDeviceStrategy) and trial.world_size > 1:
         yield trial.at(
             "strategy",

@@ -42,6 +42,8 @@ class Parts:
         What changes the parameters, the training loop, and the engine's own hooks by their path.
     checkpoint_bytes : int, optional
         How large a checkpoint will be.
+    strategy
+        Where the model is to live.
     """
 
     model: nn.Module | None = None
@@ -53,6 +55,7 @@ class Parts:
     loop: Any = None
     hooks: dict[str, Any] = field(default_factory=dict)
     checkpoint_bytes: int | None = None
+    strategy: Any = None
 
 
 class Trial:
@@ -96,6 +99,13 @@ class Trial:
         )
         if found not in kept:
             kept.append(found)
+
+    @property
+    def shares(self) -> int:
+        """Among how many processes the data are dealt."""
+        split = getattr(self.parts.strategy, "tensor_parallel", None)
+        own = 1 if split is None else split.size or self.world_size
+        return max(self.world_size // own, 1)
 
     def given(self, name: str) -> Any:
         """Return a setting; None where there is none."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from engine_dist import is_main_process
-from engine_dist.checkpoint import clear_leftovers
 from engine_dist.checkpoint.asynchronous import AsyncSaver
 from engine_dist.checkpoint.checksums import write_durably
 from engine_dist.checkpoint.forms import FormName
@@ -27,6 +26,7 @@ from engine_runner.hooks.best import (
     best_scores,
 )
 from engine_runner.hooks.every import EACH, Every, Interval, acting
+from engine_runner.hooks.folders import clear_work_dir
 from engine_runner.hooks.hook import Hook
 from engine_runner.hooks.measured import OTHER_WEIGHTS, MeasuredWeights, validated
 from engine_runner.hooks.meters import Meter, meter_of
@@ -212,7 +212,7 @@ class CheckpointHook(Hook[RunnerT]):
         self._writer.require_fitting(runner)
         if is_main_process():
             self._folder.clear()
-            clear_leftovers(runner.work_dir)
+            clear_work_dir(runner.work_dir)
         if self._best and runner.val_loop is None:
             runner.logger.warning(
                 "save_best keeps nothing: this run has no val_dataloader to measure with"

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from engine_dist import get_world_size
+from engine_dist import data_parallel
 from engine_runner.hooks.every import Every, Unit
 from engine_runner.hooks.pace import Shared
 from engine_runner.protocols import RunnerLike
@@ -99,7 +99,7 @@ def meter_of(
     if every.n <= 0 or every.unit == "iteration":
         return Counting(every)
     if every.unit == "samples":
-        return Counting(every, samples_of(loop.dataloader) * get_world_size())
+        return Counting(every, samples_of(loop.dataloader) * data_parallel().size)
     if every.unit == "seconds":
         start = clock()
         return Measuring(every, lambda: clock() - start, runner.iter)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from engine_dist import get_world_size
+from engine_dist import data_parallel
 from engine_registry import HOOKS
 from engine_runner.hooks.flops import counting_flops, dense_peak_flops
 from engine_runner.hooks.hook import Hook
@@ -135,7 +135,7 @@ class ThroughputHook(Hook[RunnerT]):
         rates = self._meter.rates()
         if rates is None:
             return
-        update, ranks = runner.message_hub.update_scalar, get_world_size()
+        update, ranks = runner.message_hub.update_scalar, data_parallel().size
         update("train/samples_per_second", rates.samples * ranks)
         if self.token_key is not None:
             update("train/tokens_per_second", rates.tokens * ranks)

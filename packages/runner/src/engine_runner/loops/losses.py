@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine_dataset import BaseDataElement
-from engine_dist import all_gather_object
+from engine_dist import all_gather_object, data_parallel
 
 __all__ = ["EvaluationLosses"]
 
@@ -48,7 +48,7 @@ class EvaluationLosses:
         """
         own = {name: _sum_and_count(values) for name, values in self._values.items()}
         found: dict[str, float] = {}
-        parts = all_gather_object(own)
+        parts = all_gather_object(own)[:: data_parallel().copies]
         for name in dict.fromkeys(name for part in parts for name in part):
             pairs = [part[name] for part in parts if name in part]
             found[name] = sum(total for total, _ in pairs) / sum(count for _, count in pairs)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import Any
 
-from engine_dist import set_random_seed, sync_random_seed
+from engine_dist import data_parallel, set_random_seed, sync_random_seed
 
-__all__ = ["Randomness", "refuse_unknown"]
+__all__ = ["Randomness", "part_generators", "refuse_unknown"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Randomness:
     seed : int, optional
         The seed; by default one is drawn, the same on every rank.
     diff_rank_seed : bool, default False
-        Give every rank a stream of its own.
+        Give every rank a stream of its own from the start; otherwise ranks build the same model,
+        and have streams of their own in training.
     deterministic : bool, default False
         Refuse algorithms that may give another result for the same input.
     """
@@ -63,6 +64,23 @@ class Randomness:
         seed = sync_random_seed() if self.seed is None else self.seed
         set_random_seed(seed, self.deterministic, self.diff_rank_seed)
         return seed
+
+
+def part_generators(seed: int, *, parted: bool) -> None:
+    """Let ranks that have different samples draw different numbers from now on, as by dropout.
+
+    Their models were built with the same. The first rank draws on, as a process by itself does, and
+    so do those that compute one batch together with it.
+
+    Parameters
+    ----------
+    seed : int
+        The run's.
+    parted : bool
+        Whether they have been drawing different numbers from the start.
+    """
+    if data_parallel().rank and not parted:
+        set_random_seed(seed, diff_rank_seed=True)
 
 
 def refuse_unknown(name: str, given: Iterable[str], *known: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from engine_dist import get_world_size
+from engine_dist import data_parallel, get_world_size
 from engine_runner.state.overridden import each_schedule
 
 __all__ = ["follow_batch", "samples_a_step"]
@@ -24,7 +24,7 @@ def samples_a_step(loader: Any) -> int | None:
     size = getattr(loader, "batch_size", None)
     if size is None:
         size = getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
-    return size * get_world_size() if isinstance(size, int) else None
+    return size * data_parallel().size if isinstance(size, int) else None
 
 
 def follow_batch(run: Any, meta: Mapping[str, Any]) -> None:

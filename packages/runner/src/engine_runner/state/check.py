@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from engine_dist import get_rank, get_rng_state, get_world_size, set_rng_state
+from engine_dist import data_parallel, get_rng_state, set_rng_state
 from engine_dist.checkpoint import CheckpointError, CorruptCheckpointError
 from engine_dist.checkpoint.matching import STRIP_MODULE, compare, revise
 from engine_dist.wrappers import unwrap
@@ -141,9 +141,10 @@ def _check_rng(state: Mapping[str, Any], file: str) -> None:
     """Put this process' generators where the file says, and back again."""
     for name in ("rng", "pass_rng"):
         saved = _entry(state, name, Sequence, "a list, one of each process", file)
-        if not saved or len(saved) != get_world_size():
+        place = data_parallel()
+        if not saved or len(saved) != place.size:
             continue
-        own, mine = saved[get_rank()], get_rng_state()
+        own, mine = saved[place.rank], get_rng_state()
         try:
             set_rng_state(own)
         except (

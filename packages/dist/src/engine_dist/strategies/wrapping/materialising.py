@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from engine_dist.collectives import broadcast
+from engine_dist.late import is_dtensor
 from engine_dist.ranks import is_main_process
-from engine_dist.scattering import Scattering, split_tensors
+from engine_dist.scattering import Scattering
 
-__all__ = ["TakenOff"]
+__all__ = ["TakenOff", "tied_names"]
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,21 @@ class TakenOff:
             device.
         """
         _refuse_other_tensors(model)
+        tied = tied_names(model)
         model.to_empty(device=params)
-        split = split_tensors(model.named_parameters())
+        for first, *others in tied:  # those that are not split have become several
+            for name in others:
+                holder, _, own = name.rpartition(".")
+                setattr(model.get_submodule(holder), own, model.get_parameter(first))
         scatter = Scattering()
-        for name, param in split.items():
-            value = scatter(self.params.get(name), param, param.dtype)
-            param.to_local().copy_(value.to_local())
+        for name, param in model.named_parameters():
+            value = self.params.get(name)
+            if is_dtensor(param):
+                param.to_local().copy_(scatter(value, param, param.dtype).to_local())
+                continue
+            if value is not None:
+                param.copy_(value)
+            broadcast(param)
         self._put_buffers(model, device)
 
     def _put_buffers(self, model: nn.Module, device: torch.device) -> None:
@@ -86,6 +96,14 @@ class TakenOff:
             for name, own in module._buffers.items():
                 if own is not None:
                     module._buffers[name] = made[id(own)]
+
+
+def tied_names(model: nn.Module) -> list[list[str]]:
+    """Return the names of each parameter that has several."""
+    names: dict[int, list[str]] = {}
+    for name, param in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(param), []).append(name)
+    return [each for each in names.values() if len(each) > 1]
 
 
 def _require_values(tensors: dict[str, Tensor]) -> None:

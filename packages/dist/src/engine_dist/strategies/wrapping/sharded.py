@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -12,12 +12,13 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from engine_dist.ranks import get_world_size
 from engine_dist.strategies.choosing import Choice
 from engine_dist.strategies.wrapping.materialising import TakenOff
+from engine_dist.strategies.wrapping.tensor_parallel import TensorParallel
 from engine_dist.strategies.wrapping.wrapping import Wrapping
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import MixedPrecisionPolicy, OffloadPolicy
 
-__all__ = ["Sharded"]
+__all__ = ["Sharded", "refuse_shared"]
 
 
 def _as_they_are() -> MixedPrecisionPolicy:
@@ -43,24 +44,33 @@ class Sharded(Wrapping):
         Keep parameters, gradients and the optimizer's state on the host.
     replicas : int
         Groups of processes that hold the whole model each, and average over groups.
+    tensor_parallel : TensorParallel, optional
+        How single layers are split over neighbours before.
     """
-
-    forward_is_collective: ClassVar[bool] = True
 
     choice: Choice = field(default_factory=Choice)
     policy: MixedPrecisionPolicy = field(default_factory=_as_they_are)
     reshard_after_forward: bool | int | None = None
     offload: bool = False
     replicas: int = 1
+    tensor_parallel: TensorParallel | None = None
+
+    @property
+    def forward_is_collective(self) -> bool:
+        """Every forward pass gathers parameters."""
+        return True
 
     def place(self, model: nn.Module, device: torch.device) -> nn.Module:
         """Split the model and move it, part by part."""
         from torch.distributed.fsdp import fully_shard
 
         chosen = self.choice.of(model)
-        _refuse_shared(model, chosen)
+        refuse_shared(model, chosen)
         mesh = self._mesh(device)
         taken_off = TakenOff.of(model)
+        if self.tensor_parallel is not None:
+            self.tensor_parallel.apply(model, mesh["tp"])
+            mesh = mesh[tuple(name for name in mesh.mesh_dim_names or () if name != "tp")]
         for part in (*chosen.values(), model):
             fully_shard(
                 part,
@@ -80,15 +90,20 @@ class Sharded(Wrapping):
         return model
 
     def _mesh(self, device: torch.device) -> DeviceMesh:
-        world = get_world_size()
-        if self.replicas < 1 or world % self.replicas:
+        split = self.tensor_parallel
+        world, neighbours = get_world_size(), 1 if split is None else split.neighbours()
+        shares = world // neighbours
+        if self.replicas < 1 or shares % self.replicas:
+            among = "" if split is None else f" over size={neighbours} of tensor_parallel"
             raise ValueError(
-                f"replicas must divide the number of processes, {world}, got {self.replicas}"
+                f"replicas must divide the number of processes{among}, {shares}, got {self.replicas}"
             )
+        dims = {"replicate": self.replicas, "shard": shares // self.replicas}
         if self.replicas == 1:
-            return init_device_mesh(device.type, (world,), mesh_dim_names=("shard",))
-        shape = (self.replicas, world // self.replicas)
-        return init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
+            dims = {"shard" if split is None else "dp": shares}
+        if split is not None:
+            dims["tp"] = neighbours
+        return init_device_mesh(device.type, tuple(dims.values()), mesh_dim_names=tuple(dims))
 
     def _offload_policy(self, device: torch.device) -> OffloadPolicy:
         from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy
@@ -97,7 +112,7 @@ class Sharded(Wrapping):
         return CPUOffloadPolicy(device.type != "cpu") if self.offload else OffloadPolicy()
 
 
-def _refuse_shared(model: nn.Module, chosen: dict[str, nn.Module]) -> None:
+def refuse_shared(model: nn.Module, chosen: dict[str, nn.Module]) -> None:
     """Refuse to gather apart what several modules share.
 
     Raises
