@@ -159,7 +159,7 @@ BOUNDS = (
     Bound(
         "the state of 50,000 rows of scalars, to that of 2,000",
         lambda: runner_flat.make_state(runner_flat.FEW),
-        lambda: runner_flat.make_state(runner_flat.MANY), 4,
+        lambda: runner_flat.make_state(runner_flat.MANY), 2.5,
     ),
     Bound(
         "an iteration by epochs of a data set that draws",
