@@ -128,15 +128,19 @@ def _training(runner: Any, epochs: bool) -> Callable[[], object]:
 
 
 def make_engine(
-    epochs: bool = False, draws: bool = False, kind: str = "Runner"
+    epochs: bool = False, draws: bool = False, kind: str = "Runner", idle: int = 0
 ) -> Callable[[], object]:
-    """Run this engine's loop with its default hooks, but for checkpoints."""
+    """Run this engine's loop with its default hooks, but for checkpoints, and so many idle ones."""
     import engine_runner
+    from engine_runner.hooks import Hook
     from engine_runner.model import BaseModel
 
     logging.getLogger("engine").setLevel(logging.INFO)
     settings = {"train_dataloader": _loader(draws, endless=not epochs)}
-    return _training(_runner(engine_runner, BaseModel, settings, kind, epochs), epochs)
+    runner = _runner(engine_runner, BaseModel, settings, kind, epochs)
+    for _ in range(idle):
+        runner.register_hook(Hook())
+    return _training(runner, epochs)
 
 
 def make_mmengine(

@@ -10,14 +10,34 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks import iteration
 from engine_runner import Runner
 from engine_runner.hooks import Hook
+from engine_runner.logging import MessageHub
 from engine_runner.model import BaseModel
 
 STRETCH = 1000
+FEW, MANY = 2_000, 50_000  # rows of scalars
+
+
+def after_many() -> Callable[[], object]:
+    """Train on where 10,000 iterations are done."""
+    work = iteration.make_engine()
+    for _ in range(10_000 // iteration.ITERATIONS):
+        work()
+    return work
+
+
+def make_state(rows: int) -> Callable[[], object]:
+    """Take the state of a message hub that three scalars were given to so many times."""
+    hub = MessageHub(f"flat-{rows}")
+    names = ("train/loss", "train/one", "train/two")
+    for row in range(rows):
+        hub.update_row(names, (0.5, 0.25, float(row)))
+    return hub.state_dict
 
 
 class Marks(Hook):

@@ -105,10 +105,10 @@ def _starting(runner: Any, registries: Any, base: Any, hook: Any, metric: Any) -
         def compute_metrics(self, results: Any) -> dict[str, float]:
             return {"none": 0.0}
 
-    registries.MODELS.register_module(module=StartModel)
-    registries.HOOKS.register_module(module=StartHook)
-    registries.METRICS.register_module(module=StartMetric)
-    registries.DATASETS.register_module(name="StartImages", module=Images)
+    registries.MODELS.register_module(module=StartModel, force=True)
+    registries.HOOKS.register_module(module=StartHook, force=True)
+    registries.METRICS.register_module(module=StartMetric, force=True)
+    registries.DATASETS.register_module(name="StartImages", module=Images, force=True)
 
     def work() -> None:
         folder = tempfile.mkdtemp()

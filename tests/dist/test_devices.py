@@ -152,6 +152,23 @@ def seeds(seed: int | None, different: bool) -> tuple[int, list[float]]:
     return dist.set_random_seed(seed, diff_rank_seed=different), draw()
 
 
+@pytest.mark.parametrize("there", [None, torch.device("meta")])
+def test_torch_is_seeded_as_by_itself(
+    there: torch.device | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    seeded = []
+    own = torch.manual_seed
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: there)
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: seeded.append(seed) or own(seed))  # type: ignore[func-returns-value]  # an append gives None
+    dist.set_random_seed(5)
+    assert torch.equal(torch.rand(3), wanted)
+    # where torch was built for an accelerator, that has to be seeded by it
+    assert seeded == ([] if there is None else [5])
+    assert torch.initial_seed() == 5
+
+
 def test_seeds_of_ranks(pool2: ProcessPool) -> None:
     (one, drawn), (other, drawn_there) = pool2.run(seeds, None, False)
     assert one == other
