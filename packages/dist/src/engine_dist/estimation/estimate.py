@@ -11,7 +11,9 @@ from engine_dist.strategies.strategy import Strategy
 __all__ = ["estimate"]
 
 
-def estimate(strategy: Strategy, job: Job, world_size: int, shares: int | None = None) -> Observation:
+def estimate(
+    strategy: Strategy, job: Job, world_size: int, shares: int | None = None
+) -> Observation:
     """Return what the second step of a training would hold and send on process 0 of many.
 
     Nothing has values, so that a model of any size needs no memory: the strategy's own code runs in

@@ -112,13 +112,17 @@ def _replacing() -> Any:
             made[id(tensor)] = (tensor, new)
         return made[id(tensor)][1]
 
-    def apply(module: nn.Module, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+    def apply(
+        module: nn.Module, fn: Callable[[Tensor], Tensor], recurse: bool = True
+    ) -> nn.Module:
         nonlocal depth
         depth += 1
         try:
             for child in module.children() if recurse else ():
-                child._apply(fn)
-            for tensors in (module._parameters, module._buffers):
+                move: Any = child._apply  # its own, where it has one
+                move(fn)
+            kept: list[dict[str, Any]] = [module._parameters, module._buffers]
+            for tensors in kept:
                 for name, tensor in tensors.items():
                     if tensor is not None:
                         tensors[name] = moved(tensor, fn)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class _Event:
 
 @dataclass
 class _Sent:
-    sent: Counter[str] = field(default_factory=Counter)
+    sent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     calls: Counter[str] = field(default_factory=Counter)
 
 
@@ -108,12 +108,13 @@ class Ledger(TorchDispatchMode):
             register_optimizer_step_pre_hook(self._before_update),
             register_optimizer_step_post_hook(self._after_update),
         ]
-        torch.UntypedStorage.resize_ = resizing  # type: ignore[method-assign]
+        kind: Any = torch.UntypedStorage
+        kind.resize_ = resizing
         try:
             with self:
                 yield
         finally:
-            torch.UntypedStorage.resize_ = resize  # type: ignore[method-assign]
+            kind.resize_ = resize
             for handle in handles:
                 handle.remove()
 

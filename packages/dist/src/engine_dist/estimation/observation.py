@@ -172,4 +172,3 @@ def _undivided(named: Iterable[tuple[str, Tensor]], shares: int) -> list[Undivid
 
 def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
-

@@ -62,7 +62,8 @@ def first_that_fits(
         for text, plan in change(start.plan):
             if fits([text], plan):
                 return tried
-    plan, said = start.plan, []
+    said: list[str] = []
+    plan = start.plan
     for number, change in enumerate(changes):
         for text, changed in change(plan):
             if number and fits([*said, text], changed):
