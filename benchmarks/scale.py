@@ -158,16 +158,14 @@ def errors(step: Observation, found: Observation) -> dict[str, float]:
     Of DeepSpeed, whose buffers hold now the one, now the other, gradients, communication and
     activations count as one.
     """
-    pairs = {name: (step.memory.most[name], found.memory.most[name]) for name in CLASSES}
-    if step.by_arithmetic:
-        states = ("parameters", "optimizer state")
-        pairs = {name: pairs[name] for name in states}
-    off = {
-        name: said / seen - 1
-        for name, (said, seen) in pairs.items()
-        if seen >= found.memory.peak / 100
-    }
-    return {**off, "peak": step.memory.peak / found.memory.peak - 1}
+    off = {"peak": step.memory.peak / found.memory.peak - 1}
+    for name in CLASSES:
+        if step.by_arithmetic and name not in ("parameters", "optimizer state"):
+            continue
+        said, seen = step.memory.most[name], found.memory.most[name]
+        if seen >= found.memory.peak / 100:
+            off[name] = said / seen - 1
+    return off
 
 
 @dataclass(frozen=True)

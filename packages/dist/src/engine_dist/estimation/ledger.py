@@ -202,19 +202,25 @@ class Ledger(TorchDispatchMode):
     def _note_storage(self, storage: torch.UntypedStorage) -> int:
         key, size = storage._cdata, storage.nbytes()
         known = self._live.get(key)
+        if known is not None and known.ref() is not storage:
+            # gone, of which another thread, such as a backend's, has not told yet
+            self._forget(key, known.serial)
+            known = None
         if known is None:
             serial = self._serials = self._serials + 1
-            ref = weakref.ref(storage, lambda _: self._forget(key))
+            ref = weakref.ref(storage, lambda _: self._forget(key, serial))
             self._live[key] = known = _Held(serial, 0, ref)
         if size != known.size:
             self._event(known.serial, size - known.size)
             known.size = size
         return known.serial
 
-    def _forget(self, key: int) -> None:
-        gone = self._live.pop(key, None)
-        if gone is not None and gone.size:
-            self._event(gone.serial, -gone.size)
+    def _forget(self, key: int, serial: int) -> None:
+        gone = self._live.get(key)
+        if gone is not None and gone.serial == serial:
+            del self._live[key]
+            if gone.size:
+                self._event(serial, -gone.size)
 
     def _event(self, serial: int, size: int) -> None:
         part = "forward pass"
