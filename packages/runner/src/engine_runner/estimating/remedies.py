@@ -88,7 +88,10 @@ def _changes(start: Estimate, block: str | None) -> Iterator[_Change]:
         yield lambda plan: [("offload to the host", replace(plan, offload=True))]
     elif replicated and several:
         yield lambda plan: [
-            ("FSDPStrategy with offload to the host", replace(plan, strategy="fsdp", offload=True))
+            (
+                "offload to the host" + ("" if plan.strategy == "fsdp" else " by FSDPStrategy"),
+                replace(plan, strategy="fsdp", offload=True),
+            )
         ]
     yield lambda plan: [("bfloat16", replace(plan, bf16=True))]
 
