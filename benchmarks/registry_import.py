@@ -17,10 +17,22 @@ class Import:
     """Times the import of a module in a fresh interpreter, without the interpreter's own start.
 
     The modules are compiled beforehand, as those of an installed package are.
+
+    Parameters
+    ----------
+    module : str
+        Or several, by commas.
+    after : str, optional
+        A module that is there already.
+    clock : {"perf_counter", "process_time"}
+        Of the module `time`.
     """
 
-    def __init__(self, module: str) -> None:
-        code = f"from time import perf_counter as t; a = t(); import {module}; print(t() - a)"
+    def __init__(self, module: str, *, after: str = "time", clock: str = "perf_counter") -> None:
+        code = (
+            f"from time import {clock} as t; import {after}; "
+            f"a = t(); import {module}; print(t() - a)"
+        )
         self._command = [sys.executable, "-c", code]
         self._folder = tempfile.TemporaryDirectory()
         self._env = {**os.environ, "PYTHONPYCACHEPREFIX": self._folder.name}

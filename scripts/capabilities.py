@@ -30,7 +30,7 @@ def page() -> str:
 
 def _table() -> Iterator[str]:
     yield from (".. list-table::", "   :header-rows: 1", "", "   * -")
-    yield from (f"     - {strategy.removesuffix('Strategy')}" for strategy in TABLE)
+    yield from (f"     - {strategy.replace('Strategy', '')}" for strategy in TABLE)
     for ability, what in ABILITIES.items():
         yield f"   * - {what}"
         yield from (f"     - {'no' if ability in row else 'yes'}" for row in TABLE.values())

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from engine_dist import MMFullyShardedDataParallel  # noqa: F401  # takes its name's place
 from engine_optim.construction import third_party
 from engine_registry import Registry
 from engine_registry.roots import ROOTS

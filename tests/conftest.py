@@ -18,6 +18,15 @@ settings.load_profile("engine")
 
 # The import stands inside: the tests of the packages without torch load this file too.
 @pytest.fixture(scope="session")
+def pool1() -> Iterator[ProcessPool]:
+    """One process that is a job by itself; started once a session."""
+    from engine_dist.testing import ProcessPool
+
+    with ProcessPool(1) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
 def pool2() -> Iterator[ProcessPool]:
     """Two spawned processes that run jobs together; started once a session."""
     from engine_dist.testing import ProcessPool

@@ -77,6 +77,8 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
+        if width % heads:
+            raise ValueError(f"heads must divide width={width}, got {heads}")
         self.heads = heads
         self.head_width = width // heads
         self.dropout = nn.Dropout(dropout)

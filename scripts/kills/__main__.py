@@ -92,7 +92,7 @@ def killed(
     folder.mkdir()
     subject.write(folder)
     account, work_dir = Account(runs=1), folder / "work"
-    before: dict[int, str] = {}
+    before: dict[str, int] = {}
     while True:
         trigger = draw(rng, subject, reference) if account.kills.total() < most else None
         life = live(folder, subject.ranks, trigger)
@@ -106,7 +106,8 @@ def killed(
             break
         account.kills[trigger.kind, signal.Signals(trigger.signal).name] += 1
         now = checks.checkpoints(work_dir)
-        account.faults += [*checks.torn(work_dir), *checks.unkept(before, now, subject.keep)]
+        account.faults += checks.torn(work_dir)
+        account.faults += checks.unkept(before, now, subject.keep, checks.stops_of(folder))
         before = now
     if not account.faults:
         account.faults += checks.at_the_end(folder, reference.folder, subject.size, subject.ranks)

@@ -15,21 +15,32 @@ from torch import Tensor
 from engine_dist.checkpoint import CheckpointError
 from engine_dist.checkpoint.checksums import verify_checkpoint
 
-__all__ = ["at_the_end", "checkpoints", "differences", "torn", "unkept", "works_differ"]
+__all__ = [
+    "at_the_end",
+    "checkpoints",
+    "differences",
+    "stops_of",
+    "torn",
+    "unkept",
+    "works_differ",
+]
 
-_START = re.compile(r"\d{8}_\d{6}")
+_START = re.compile(r"\d{8}_\d{6}(_\d+)?")
 # clocks, memory and names by the time: no two runs have them in common
 _CLOCKS = {"time", "data_time", "memory", "eta", "experiment_name"}
+#: what the other ranks say of one that was killed
+_TOLD = {"START/fault.txt"}
+_STOPPED = re.compile(r"stopped by \w+ after (\d+) of \d+ iterations; all is saved")
 Row = dict[str, Any]
 
 
-def checkpoints(work_dir: Path) -> dict[int, str]:
-    """Return the regular checkpoints of a folder: their names by iterations done."""
+def checkpoints(work_dir: Path) -> dict[str, int]:
+    """Return the regular checkpoints of a folder: how many iterations each has behind it."""
     found = {}
     for path in work_dir.glob("*.pth"):
         if not path.name.startswith("best_"):
             try:
-                found[_load(path)["meta"]["iter"]] = path.name
+                found[path.name] = _load(path)["meta"]["iter"]
             except Exception:  # whatever a torn one raises: `torn` tells of it
                 continue
     return found
@@ -52,12 +63,21 @@ def torn(work_dir: Path) -> Iterator[str]:
                 yield f"{file.relative_to(work_dir)}: {line!r}"
 
 
-def unkept(before: Mapping[int, str], now: Mapping[int, str], keep: int) -> Iterator[str]:
-    """Tell where the newest checkpoints did not stay, or more than these did."""
-    newest = sorted({*before, *now})[-keep:]
-    for step in newest:
-        if step not in now:
-            yield f"{before[step]} is gone, and is one of the newest {keep}: {sorted(now)}"
+def unkept(
+    before: Mapping[str, int],
+    now: Mapping[str, int],
+    keep: int,
+    stops: frozenset[int] = frozenset(),
+) -> Iterator[str]:
+    """Tell where the newest checkpoints did not stay, or more than these did.
+
+    Two may be as new as each other: one at an epoch's end, one at a stop there. One of a stop may
+    go as soon as there is a newer one.
+    """
+    for name in sorted(before.keys() - now.keys()):
+        enough = 1 if before[name] in stops else keep
+        if sum(step >= before[name] for step in now.values()) < enough:
+            yield f"{name} is gone, and is one of the newest {keep}: {sorted(now)}"
     if len(now) > keep + 1:  # one that was killed between a new file and the removal of an old
         yield f"{len(now)} checkpoints stayed, {sorted(now)}, of which {keep} are to"
 
@@ -71,13 +91,38 @@ def at_the_end(folder: Path, reference: Path, size: int, ranks: int) -> Iterator
 def works_differ(folder: Path, reference: Path) -> Iterator[str]:
     """Tell where the folders ``work`` of two runs differ: in files, checkpoints or scalars."""
     own, other = folder / "work", reference / "work"
-    mine, theirs = _names(own), _names(other)
+    mine, theirs = _names(own) - _TOLD, _names(other)
+    stops = stops_of(folder)
     if mine != theirs:
         yield f"files: {sorted(mine - theirs)} too much, {sorted(theirs - mine)} missing"
     for name in sorted(name for name in mine & theirs if name.endswith(".pth")):
-        for place in differences(_read(own / name, folder), _read(other / name, reference)):
+        one = _comparable(_read(own / name, folder), stops)
+        two = _comparable(_read(other / name, reference), stops)
+        for place in differences(one, two):
             yield f"{name}: {place}"
     yield from _rows_differ(own, other)
+
+
+def stops_of(folder: Path) -> frozenset[int]:
+    """Return behind which iterations a run was stopped in order, and saved."""
+    output = folder / "output.txt"
+    text = output.read_text(errors="replace") if output.is_file() else ""
+    return frozenset(map(int, _STOPPED.findall(text)))
+
+
+def _comparable(state: dict[str, Any], stops: frozenset[int]) -> dict[str, Any]:
+    """Leave out of a checkpoint what a stop makes another, as it is one more checkpoint.
+
+    Which others there are; and, where it was written at the stop in the stead of the one that the
+    unbroken run wrote there, before a validation, what the validation added.
+    """
+    if state["meta"]["iter"] in stops:
+        return {key: value for key, value in state.items() if key != "message_hub"}
+    hub = state.get("message_hub")
+    if not stops or not hub:
+        return state
+    info = {key: v for key, v in hub["runtime_info"].items() if not key.endswith("_ckpt_ids")}
+    return {**state, "message_hub": {**hub, "runtime_info": info}}
 
 
 def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:

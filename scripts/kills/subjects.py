@@ -82,6 +82,10 @@ default_hooks = dict(
 )
 """
 
+_EACH_PART = """
+model_wrapper_cfg = dict(type="MMSeparateDistributedDataParallel")
+"""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -128,4 +132,5 @@ SUBJECTS = (
     Subject("digits", _DIGITS, 96, workers=2),
     Subject("digits", _DIGITS, 96, ranks=2),
     Subject("lm", _LM, 112, ranks=2),
+    Subject("gan", _GAN + _EACH_PART, 128, ranks=2),
 )

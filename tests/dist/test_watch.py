@@ -30,6 +30,10 @@ dist.barrier()
 time.sleep(3)  # a sign of life says it
 print("ready", flush=True)
 try:
+    if rank == lost and how == "skips":
+        dist.broadcast(torch.ones(2))
+        print("no error", flush=True)
+        time.sleep(60)
     if rank == lost and how != "backward":
         if how == "late":
             time.sleep(60)
@@ -132,6 +136,23 @@ def test_who_is_lost_is_said(tmp_path: Path, how: str, timeout: float, message: 
         assert report.count("call 2: all_reduce [2] torch.float32, begun at ") >= 2
     if hasattr(torch._C._distributed_c10d, "_dump_fr_trace"):
         assert report.count("gloo:all_reduce [[2]] ['Float']") >= (how != "backward")
+
+
+def test_a_rank_that_leaves_out_a_call_is_told_with_both(tmp_path: Path) -> None:
+    for text in job(tmp_path, "skips", 5):
+        assert text.startswith(
+            "LostRankError (1,) all_reduce (call 2 of this rank's collectives)"
+        ), text
+        assert "rank 1 is at call 2 (broadcast, within it)" in text
+        assert "and rank 0 at call 2 (all_reduce, within it)" in text
+        assert "one of them has left out a call" in text
+    parts = (tmp_path / "fault.txt").read_text().split("==== rank ")[1:]
+    for rank, called in (("0", "all_reduce"), ("1", "broadcast"), ("2", "all_reduce")):
+        own = "".join(part for part in parts if part.startswith(rank))
+        assert f"call 2: {called} [2] torch.float32, begun at " in own
+        assert "rank 1 is at call 2 (broadcast, within it)" in own
+        if hasattr(torch._C._distributed_c10d, "_dump_fr_trace"):
+            assert f"of group 0 (default_pg): gloo:{called} [[2]] ['Float']" in own
 
 
 @pytest.mark.slow

@@ -15,9 +15,10 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from engine_config import Config
 from engine_dist import set_random_seed
 from engine_registry import DATASETS, MODELS
-from engine_runner import Runner
+from engine_runner import FlexibleRunner, Runner
 from engine_runner.hooks import Hook, RunnerLike
 from engine_runner.model import BaseModel
+from engine_runner.runners.base_runner import BaseRunner
 from tests.runner.test_resume import Stop
 
 SIZE, BATCH = 12, 2  # six batches a pass, three on two ranks
@@ -236,7 +237,7 @@ def _configured(name: str, shuffle: bool | None, **changes: Any) -> dict[str, An
 
 
 # Persistent workers that are collected as garbage are waited for, five seconds each; at exit not.
-KEPT: list[Runner] = []
+KEPT: list[BaseRunner] = []
 
 
 def run(case: Case, folder: Path, *hooks: Hook, **changes: Any) -> bool:
@@ -247,7 +248,8 @@ def run(case: Case, folder: Path, *hooks: Hook, **changes: Any) -> bool:
     record = Config({key: value for key, value in config.items() if key != "train_dataloader"})
     config.pop("compile", None)
     config["custom_hooks"] = [*config["custom_hooks"], *hooks]
-    runner = Runner(**{**config, **changes}, cfg=record)
+    given = {**config, **changes}
+    runner: BaseRunner = (FlexibleRunner if "strategy" in given else Runner)(**given, cfg=record)
     KEPT.append(runner)
     try:
         runner.train()

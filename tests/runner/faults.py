@@ -36,6 +36,19 @@ class KillHook(Hook):
 
 
 @HOOKS.register_module()
+class TermHook(Hook):
+    """Tell one rank to stop before an iteration, in the first start of a job."""
+
+    def __init__(self, rank: int, at: int) -> None:
+        self.rank, self.at = rank, at
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Send the signal."""
+        if restarts() == 0 and runner.iter == self.at and get_rank() == self.rank:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@HOOKS.register_module()
 class FaultHook(Hook):
     """Let a rank fail in its way before an iteration, counted from 0.
 

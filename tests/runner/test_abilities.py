@@ -10,7 +10,11 @@ import pytest
 from engine_config import Config, values_of
 from engine_registry import ConfigCheckError
 from engine_runner import FlexibleRunner
-from engine_runner.checks.abilities import abilities_asked_for, strategy_named
+from engine_runner.checks.abilities import (
+    abilities_asked_for,
+    ability_faults,
+    strategy_named,
+)
 from engine_runner.checks.run_config import check_run_config
 from tests.runner.toys import run_cfg
 
@@ -54,6 +58,21 @@ def updates(**changes: Any) -> dict[str, Any]:
             ["find_unused"],
         ),
         ({"strategy": {"cpu_offload": True, "sync_bn": "torch"}}, ["sync_batch_norm", "offload"]),
+        ({"strategy": {"compile_blocks": {"classes": "Block"}}}, ["compile"]),
+        (
+            {
+                "strategy": {
+                    "type": "DeepSpeedStrategy",
+                    "gradient_clipping": 1.0,
+                    "bf16": {"enabled": True},
+                    "config": {"gradient_accumulation_steps": 2},
+                    "fp16": {"enabled": False},
+                    "zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}},
+                }
+            },
+            ["accumulation", "clip_norm", "bf16", "offload"],
+        ),
+        ({"strategy": {"type": "DeepSpeedStrategy", "config": "nowhere.json"}}, []),
         ({"strategy": {"tensor_parallel": {"head": "colwise"}}}, ["tensor_parallel"]),
         ({"cpu_offload": True}, []),
         ({"custom_hooks": [{"type": "EMAHook"}]}, ["ema"]),
@@ -76,6 +95,17 @@ def test_what_is_asked_for(cfg: dict[str, Any], asked: list[str]) -> None:
             "FSDPStrategy",
         ),
         ({"launcher": "slurm", "strategy": {}}, "DDPStrategy"),
+        ({"strategy": {"type": "DeepSpeedStrategy"}}, "DeepSpeedStrategy(stage=0)"),
+        (
+            {
+                "strategy": {
+                    "type": "DeepSpeedStrategy",
+                    "config": {"zero_optimization": {"stage": 3}},
+                }
+            },
+            "DeepSpeedStrategy(stage=3)",
+        ),
+        ({"strategy": {"type": "DeepSpeedStrategy", "config": "nowhere"}}, "DeepSpeedStrategy"),
     ],
     ids=str,
 )
@@ -111,3 +141,59 @@ def test_refused_with_file_and_line(tmp_path: Path) -> None:
         assert said in str(error.value)
         assert str(error.value).endswith("; DDPStrategy can")
     assert not (tmp_path / "run").exists()  # nothing was built
+
+
+ENGINE = """
+strategy = dict(type="DeepSpeedStrategy", zero_optimization=dict(stage={stage}))
+optim_wrapper = dict(
+    type="{wrapper}",
+    optimizer=dict(
+        type="{optimizer}", lr=1.0))
+custom_hooks = []
+default_hooks = dict(
+    checkpoint=dict(type="CheckpointHook", interval=1,
+        asynchronous={asynchronous}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "line", "said"),
+    [
+        (
+            {"wrapper": "AmpOptimWrapper"},
+            4,
+            "optim_wrapper.type: DeepSpeed's engine accumulates, clips and steps by itself, and "
+            "AmpOptimWrapper does so too: write DeepSpeedOptimWrapper",
+        ),
+        (
+            {"stage": 2, "optimizer": "Muon"},
+            6,
+            "optim_wrapper.optimizer.type: DeepSpeedStrategy(stage=2) cannot train by torch's Muon: its "
+            "engine cuts parameters into flat pieces, and it goes by their shape; "
+            "DeepSpeedStrategy(stage=0) can",
+        ),
+        (
+            {"asynchronous": "True"},
+            10,
+            "default_hooks.checkpoint.asynchronous: DeepSpeedStrategy(stage=0) cannot save in the "
+            "background: its engine writes its folders itself, while training waits; ",
+        ),
+    ],
+)
+def test_what_an_engine_cannot_do(
+    tmp_path: Path, given: dict[str, Any], line: int, said: str
+) -> None:
+    plain = {"wrapper": "DeepSpeedOptimWrapper", "stage": 0, "optimizer": "SGD"}
+    file = tmp_path / "cfg.py"
+    file.write_text(ENGINE.format(**{**plain, "asynchronous": False, **given}))
+    faults = [str(one) for one in ability_faults(*_read(file))]
+    assert len(faults) == 1
+    assert faults[0].startswith(f"{file}:{line}")
+    assert said in faults[0]
+    file.write_text(ENGINE.format(**plain, asynchronous=False))
+    assert not [*ability_faults(*_read(file))]
+
+
+def _read(file: Path) -> tuple[Any, str]:
+    root = values_of(Config.fromfile(file))
+    return root, strategy_named(root)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,10 @@ from torch import Tensor
 
 from engine_dist.testing import ProcessPool
 from engine_runner import FlexibleRunner, Runner
+from engine_runner.process.preempted import Preempted
+from tests.runner.preempted import Signals
+from tests.runner.test_faults import Warned
+from tests.runner.test_resume import Stop, StopAt
 from tests.runner.toys import run_cfg
 
 pytestmark = pytest.mark.skipif(
@@ -74,12 +78,6 @@ def assert_close(own: Ended, other: Ended, bound: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def pool1() -> Iterator[ProcessPool]:
-    with ProcessPool(1) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
 def replicated(pool2: ProcessPool, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     folder = str(tmp_path_factory.mktemp("replicated"))
     return pool2.run(train, folder, {"type": "DDPStrategy"}, timeout=300)[0]
@@ -119,3 +117,56 @@ def say(folder: str) -> str:
 def test_another_wrapper_is_refused(pool2: ProcessPool, tmp_path: Path) -> None:
     for said in pool2.run(say, str(tmp_path), timeout=300):
         assert "give optim_wrapper type='DeepSpeedOptimWrapper'" in said
+
+
+def in_fours(
+    folder: str, told: int = 0, every: int = 4, resume: bool = False
+) -> tuple[str, int, dict[str, Tensor], list[str]]:
+    """Train with steps of four losses; return how it ended, where, the weights, what was warned of."""
+    cfg = run_cfg(
+        Path(folder), launcher="pytorch", strategy=engine(1, gradient_accumulation_steps=4),
+        optim_wrapper={"type": "DeepSpeedOptimWrapper", "optimizer": {"type": "AdamW", "lr": 0.05}},
+        train_cfg={"max_iters": 12, "val_interval": 12}, log_level="WARNING", resume=resume, param_scheduler=None,
+        custom_hooks=[Signals("train", told, rank=1), StopAt(7 if every == 6 and not resume else 0)],
+        default_hooks={"checkpoint": {"type": "CheckpointHook", "interval": every, "by_epoch": False}},
+    )  # fmt: skip
+    warned = Warned()
+    logging.getLogger("engine.optim").addHandler(warned)
+    runner = FlexibleRunner(**cfg)
+    ended = "ended"
+    try:
+        runner.train()
+    except Preempted as stop:
+        ended = f"{stop.name} {stop.code} {stop.saved}"
+    except Stop:
+        ended = "broken off"
+    finally:
+        logging.getLogger("engine.optim").removeHandler(warned)
+    state = runner.strategy.model_state_dict(runner.model)
+    return ended, runner.iter, _copied(state), warned.said
+
+
+def test_a_signal_within_a_step_of_several_losses_finishes_it(
+    pool2: ProcessPool, tmp_path: Path
+) -> None:
+    whole, _ = pool2.run(in_fours, str(tmp_path / "whole"), timeout=300)
+    folder = str(tmp_path / "broken")
+    for ended, done, _, _ in pool2.run(in_fours, folder, 6, 50, timeout=300):
+        assert ended == "SIGTERM 75 True"
+        assert done in (8, 12)  # which depends on when the other rank hears of it
+    resumed, _ = pool2.run(in_fours, folder, 0, 50, True, timeout=300)
+    assert resumed[3] == []
+    for name, value in whole[2].items():
+        assert torch.equal(resumed[2][name], value)
+
+
+def test_a_checkpoint_within_a_step_tells_what_is_lost(pool2: ProcessPool, tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    pool2.run(in_fours, folder, 0, 6, timeout=300)
+    _, done, _, warned = pool2.run(in_fours, folder, 0, 6, True, timeout=300)[0]
+    assert done == 12
+    (said,) = warned
+    assert said == (
+        "the gradients of an incomplete accumulation are lost, as DeepSpeed saves none: at iteration "
+        "6, 2 of its 4 losses are done, and the step is made of the others"
+    )

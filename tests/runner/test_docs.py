@@ -6,7 +6,7 @@ from tests.docs_examples import ROOT, run_docstrings, run_readme
 
 
 def test_readme() -> None:
-    assert run_readme(ROOT / "packages" / "runner" / "README.md") == 7
+    assert run_readme(ROOT / "packages" / "runner" / "README.md") == 8
 
 
 def test_docstrings() -> None:

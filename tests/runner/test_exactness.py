@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,10 +61,6 @@ def test_resumed_is_unbroken(tmp_path: Path, name: str) -> None:
     case, (point, number) = CASES[name]
     assert run(case, tmp_path / "whole")
     assert not run(case, tmp_path / "broken", StopAt(point, number))
-    if name == "before the first checkpoint":
-        # it starts anew, and not within the same second, by which folders of logs are called
-        for logs in (tmp_path / "broken").glob("work/*/vis_data"):
-            shutil.rmtree(logs.parent)
     assert run(case, tmp_path / "broken", resume=True)
     assert list(works_differ(tmp_path / "broken", tmp_path / "whole")) == []
 
@@ -106,8 +101,12 @@ def test_wherever_it_was_stopped(tmp_path: Path, point: str, by_epoch: bool) -> 
     assert number > 1
 
 
-# A strategy that shards joins here: by which settings of a run, and on how many processes.
-SEVERAL: dict[str, dict[str, Any]] = {"replicas": {"launcher": "pytorch"}}
+# By which settings of a run its model lives on two processes.
+SEVERAL: dict[str, dict[str, Any]] = {
+    "replicas": {},
+    "optimizer states shared out": {"strategy": {"type": "ZeRO1Strategy"}},
+    "shards": {"strategy": {"type": "FSDPStrategy", "wrap": {"classes": ["Linear"]}}},
+}
 
 
 def _on_each(
@@ -117,25 +116,78 @@ def _on_each(
     return run(case, Path(folder), *hooks, **changes)
 
 
-@pytest.mark.parametrize("strategy", SEVERAL)
-@pytest.mark.parametrize(
-    ("case", "stop"),
-    [
-        (Case(every=2), ("after_train_iter", 5)),
-        (Case(by_epoch=False, accumulate=4, precision="bfloat16"), ("after_val_iter", 3)),
-    ],
-    ids=["epochs", "iterations"],
-)
-def test_on_two_processes(
-    pool2: ProcessPool, tmp_path: Path, strategy: str, case: Case, stop: tuple[str, int]
+ON_TWO: dict[str, tuple[str, Case, tuple[str, int]]] = {
+    "replicas, epochs": ("replicas", Case(every=2), ("after_train_iter", 5)),
+    "replicas, iterations": (
+        "replicas", Case(by_epoch=False, accumulate=4, precision="bfloat16"), ("after_val_iter", 3),
+    ),
+    "states, epochs": (
+        "optimizer states shared out", Case(precision="float16", every=2), ("after_train_iter", 5),
+    ),
+    "shards, epochs": (
+        "shards", Case(every=2, schedule="plateau"), ("after_train_iter", 5),
+    ),
+    "shards, iterations": (
+        "shards", Case(by_epoch=False, accumulate=4, schedule="by iteration"), ("after_val_iter", 3),
+    ),
+}  # fmt: skip
+# the settings that have not met each strategy above
+MORE_ON_TWO: dict[str, tuple[str, Case, tuple[str, int]]] = {
+    "replicas, compiled": (
+        "replicas", Case(compiled=True, accumulate=4, every=3), ("before_train_iter", 9),
+    ),
+    "replicas, scaled": (
+        "replicas", Case(by_epoch=False, precision="float16", workers=4), ("before_save_checkpoint", 5),
+    ),
+    "states, compiled": (
+        "optimizer states shared out",
+        Case(by_epoch=False, compiled=True, accumulate=4, every=3, schedule="plateau"),
+        ("after_val_iter", 3),
+    ),
+    "states, workers": (
+        "optimizer states shared out",
+        Case(precision="bfloat16", workers=4, loader={"persistent_workers": True}, every=2),
+        ("after_train_epoch", 2),
+    ),
+    "shards, compiled": (
+        "shards", Case(compiled=True, accumulate=4, every=3), ("after_train_iter", 8),
+    ),
+    "shards, bfloat16": (
+        "shards", Case(by_epoch=False, precision="bfloat16", every=4), ("before_train_iter", 10),
+    ),
+    "shards, scaled": (
+        "shards", Case(precision="float16", workers=4, accumulate=4), ("before_save_checkpoint", 5),
+    ),
+    "shards, persistent workers": (
+        "shards",
+        Case(by_epoch=False, workers=4, loader={"persistent_workers": True}, schedule="plateau", every=4),
+        ("after_val_epoch", 2),
+    ),
+}  # fmt: skip
+
+
+def _resumed_on_two(
+    pool: ProcessPool, folder: Path, row: tuple[str, Case, tuple[str, int]]
 ) -> None:
-    changes = SEVERAL[strategy]
-    whole, broken = str(tmp_path / "whole"), str(tmp_path / "broken")
-    assert pool2.run(_on_each, case, whole, None, changes, timeout=300) == [True, True]
-    assert pool2.run(_on_each, case, broken, stop, changes, timeout=300) == [False, False]
+    strategy, case, stop = row
+    changes = {"launcher": "pytorch", **SEVERAL[strategy]}
+    whole, broken = str(folder / "whole"), str(folder / "broken")
+    assert pool.run(_on_each, case, whole, None, changes, timeout=300) == [True, True]
+    assert pool.run(_on_each, case, broken, stop, changes, timeout=300) == [False, False]
     changes = {**changes, "resume": True}
-    assert pool2.run(_on_each, case, broken, None, changes, timeout=300) == [True, True]
-    assert list(works_differ(tmp_path / "broken", tmp_path / "whole")) == []
+    assert pool.run(_on_each, case, broken, None, changes, timeout=300) == [True, True]
+    assert list(works_differ(folder / "broken", folder / "whole")) == []
+
+
+@pytest.mark.parametrize("name", ON_TWO)
+def test_on_two_processes(pool2: ProcessPool, tmp_path: Path, name: str) -> None:
+    _resumed_on_two(pool2, tmp_path, ON_TWO[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MORE_ON_TWO)
+def test_more_on_two_processes(pool2: ProcessPool, tmp_path: Path, name: str) -> None:
+    _resumed_on_two(pool2, tmp_path, MORE_ON_TWO[name])
 
 
 def test_the_comparison_sees_another_run(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from scripts.kills.checks import differences, torn, unkept
+from scripts.kills.checks import differences, torn, unkept, works_differ
 
 from tests.runner.cli.commands import here
 
@@ -52,15 +52,52 @@ def test_what_a_torn_file_is(tmp_path: Path) -> None:
 
 
 def test_which_checkpoints_must_have_stayed() -> None:
-    names = {step: f"iter_{step}.pth" for step in (1, 2, 3, 4)}
-    two = {step: names[step] for step in (1, 2)}
+    steps = {f"iter_{step}.pth": step for step in (1, 2, 3, 4)}
+    two, later = ({f"iter_{step}.pth": step for step in pair} for pair in ((1, 2), (2, 3)))
     assert list(unkept({}, two, 2)) == []
-    assert list(unkept(two, {step: names[step] for step in (2, 3)}, 2)) == []
-    assert list(unkept(two, {2: names[2]}, 2)) == [
-        "iter_1.pth is gone, and is one of the newest 2: [2]"
+    assert list(unkept(two, later, 2)) == []
+    assert list(unkept(two, {"iter_2.pth": 2}, 2)) == [
+        "iter_1.pth is gone, and is one of the newest 2: ['iter_2.pth']"
     ]
-    (fault,) = unkept(two, names, 2)
+    (fault,) = unkept(two, steps, 2)
     assert "4 checkpoints stayed" in fault
+
+
+def test_two_checkpoints_of_one_step_are_two() -> None:
+    ended, stopped = {"epoch_1.pth": 8, "epoch_2.pth": 16}, {"epoch_2_iter_16.pth": 16}
+    assert list(unkept(ended, {"epoch_2.pth": 16, **stopped}, 2)) == []
+    gone = [fault.partition(" is gone")[0] for fault in unkept(ended, stopped, 2)]
+    assert gone == ["epoch_1.pth", "epoch_2.pth"]
+    with_stop, later = {"iter_4.pth": 4, "iter_5.pth": 5}, {"iter_4.pth": 4, "iter_8.pth": 8}
+    assert list(unkept(with_stop, later, 2, frozenset({5}))) == []
+    assert list(unkept(with_stop, later, 2)) != []
+
+
+def test_what_a_stop_adds_to_checkpoints_is_no_difference(tmp_path: Path) -> None:
+    def write(name: str, ids: list[int], score: float, weight: float) -> Path:
+        hub = {"runtime_info": {"keep_ckpt_ids": ids, "best": score}}
+        state = {"state_dict": torch.tensor(weight), "message_hub": hub, "meta": {"iter": 4}}
+        folder = tmp_path / name
+        (folder / "work").mkdir(parents=True)
+        torch.save(state, folder / "work" / "iter_4.pth")
+        return folder
+
+    whole = write("whole", [2, 4], 0.5, 1.0)
+    stopped = write("stopped", [3, 4], 0.5, 1.0)
+    assert [*works_differ(stopped, whole)] == [
+        "iter_4.pth: .message_hub.runtime_info.keep_ckpt_ids.0: 3 and 2"
+    ]
+    said = "stopped by SIGTERM after {} of 9 iterations; all is saved\n"
+    (stopped / "output.txt").write_text(said.format(3))
+    assert [*works_differ(stopped, whole)] == []
+    behind = write("behind", [2, 4], 0.7, 1.0)
+    (behind / "output.txt").write_text(said.format(3))
+    assert len([*works_differ(behind, whole)]) == 1
+    (behind / "output.txt").write_text(said.format(4))
+    assert [*works_differ(behind, whole)] == []
+    other = write("other", [2, 4], 0.5, 2.0)
+    (other / "output.txt").write_text(said.format(4))
+    assert len([*works_differ(other, whole)]) == 1
 
 
 def test_differences_are_told_by_their_place() -> None:

@@ -104,6 +104,19 @@ def test_it_is_saved_whole_without_a_hook_that_does_so(
     assert same(resumed.model, unbroken.model)
 
 
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_in_the_end_those_are_kept_that_an_unbroken_run_keeps(
+    tmp_path: Path, by_epoch: bool
+) -> None:
+    hook = {"type": "CheckpointHook", "interval": 1 if by_epoch else 3, "by_epoch": by_epoch}
+    hooks = {"checkpoint": {**hook, "max_keep_ckpts": 2}}
+    a_run(tmp_path / "whole", by_epoch=by_epoch, default_hooks=hooks).train()
+    folder = tmp_path / "broken"
+    gone_on_with(folder, Signals("train", 10), by_epoch=by_epoch, default_hooks=hooks)
+    kept = [{path.name for path in run.glob("*.pth")} for run in (folder, tmp_path / "whole")]
+    assert kept[0] == kept[1]
+
+
 def test_twice(tmp_path: Path) -> None:
     unbroken = a_run(tmp_path / "whole")
     unbroken.train()

@@ -100,6 +100,23 @@ def test_after_ten_kills(pool2: ProcessPool, tmp_path: Path) -> None:
     kills(pool2, tmp_path, 10, limit=1200)
 
 
+@pytest.mark.slow
+def test_workers_that_are_told_to_stop_are_started_again(
+    pool2: ProcessPool, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for each in (whole, broken):
+        each.mkdir()
+    pool2.run(train, str(config(whole, 40)), timeout=280)
+    file = config(broken, 40, custom_hooks=[{"type": "TermHook", "rank": 1, "at": 3}])
+    done = torchrun(file, "--max-restarts=1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("exitcode: 75") == 1, done.stderr  # for torchrun a fault
+    for one, other in zip(outcome(whole, 40), outcome(broken, 40), strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.as_tensor(one[key]).equal(torch.as_tensor(other[key])) for key in one)
+
+
 def train(file: str) -> None:
     cfg = Config.fromfile(file)
     cfg.launcher = "pytorch"

@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from engine_dist.testing import ProcessPool
-from engine_runner import Runner
+from engine_runner import FlexibleRunner, Runner
 from engine_runner.logging import MMLogger
+from engine_runner.runners.base_runner import BaseRunner
 from tests.runner.test_resume import Stop, StopAt, same
 from tests.runner.toys import run_cfg
 
 AMP = {"type": "AmpOptimWrapper", "dtype": "float16", "loss_scale": 128.0}
 
 
-def a_run(folder: Path, *, counts: int = 2, **changes: Any) -> Runner:
+def a_run(folder: Path, *, counts: int = 2, **changes: Any) -> BaseRunner:
     wrapper = changes.pop("wrapper", {"type": "OptimWrapper"})
     changes.setdefault("default_hooks", {"checkpoint": {"type": "CheckpointHook", "interval": 1}})
-    return Runner(
+    return (FlexibleRunner if "strategy" in changes else Runner)(
         **run_cfg(
             folder,
             optim_wrapper={
@@ -69,8 +69,12 @@ def test_another_count_loses_what_was_gathered_and_says_so(tmp_path: Path) -> No
     assert "incomplete accumulation are lost: accumulative_counts was 2 and is 3" in log
 
 
-def two(folder: str, stop: int, resume: bool) -> list[Tensor]:
-    hook = {"type": "CheckpointHook", "interval": 1, "by_epoch": False}
+SPLIT = {"type": "FSDPStrategy", "wrap": {"names": "linear"}}
+STRATEGIES: dict[str, dict[str, Any] | None] = {"replicas": None, "shards": SPLIT}
+
+
+def two(folder: str, stop: int, resume: bool, strategy: Any = None, form: str = "single") -> Any:
+    hook = {"type": "CheckpointHook", "interval": 1, "by_epoch": False, "form": form}
     runner = a_run(
         Path(folder),
         launcher="pytorch",
@@ -79,17 +83,34 @@ def two(folder: str, stop: int, resume: bool) -> list[Tensor]:
         default_hooks={"checkpoint": hook},
         custom_hooks=[StopAt(stop)] if stop else [],
         resume=resume,
+        **({} if strategy is None else {"strategy": strategy}),
     )
     with contextlib.suppress(Stop):
         runner.train()
-    return [p.detach().clone() for p in runner.model.parameters()]
+    values: list[Any] = [p.detach() for p in runner.model.parameters()]
+    return [v.full_tensor() if hasattr(v, "full_tensor") else v.clone() for v in values]
 
 
-def test_on_two_processes(pool2: ProcessPool, tmp_path: Path) -> None:
-    whole, other = pool2.run(two, str(tmp_path / "whole"), 0, False, timeout=300)
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("form", ["single", "sharded"])
+def test_on_two_processes(pool2: ProcessPool, tmp_path: Path, name: str, form: str) -> None:
+    strategy = STRATEGIES[name]
+    whole, other = pool2.run(two, str(tmp_path / "whole"), 0, False, strategy, form, timeout=300)
     assert all(torch.equal(a, b) for a, b in zip(whole, other, strict=True))
     for stop in (4, 5):
         folder = str(tmp_path / str(stop))
-        pool2.run(two, folder, stop, False, timeout=300)
-        resumed, _ = pool2.run(two, folder, 0, True, timeout=300)
+        pool2.run(two, folder, stop, False, strategy, form, timeout=300)
+        resumed, _ = pool2.run(two, folder, 0, True, strategy, form, timeout=300)
         assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
+
+
+@pytest.mark.parametrize(("first", "second"), [("replicas", "shards"), ("shards", "replicas")])
+def test_half_a_step_is_taken_up_by_another_strategy(
+    pool2: ProcessPool, tmp_path: Path, first: str, second: str
+) -> None:
+    begun, rest = STRATEGIES[first], STRATEGIES[second]
+    whole, _ = pool2.run(two, str(tmp_path / "whole"), 0, False, begun, timeout=300)
+    pool2.run(two, str(tmp_path / "broken"), 5, False, begun, timeout=300)
+    resumed, _ = pool2.run(two, str(tmp_path / "broken"), 0, True, rest, timeout=300)
+    for one, other in zip(whole, resumed, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)

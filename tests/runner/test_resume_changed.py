@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from scripts.kills.checks import differences
 
 from engine_config import Config
 from engine_runner import Runner
@@ -198,12 +200,71 @@ def longer(folder: Path, file: str, schedule: Any) -> Runner:
 
 def test_a_longer_run_whose_schedule_has_ended(saved: Path) -> None:
     runner = longer(saved, "epoch_4.pth", COSINE)
-    first, second = told(runner)
-    assert "end is 4, as saved, not 6" in first
+    (said,) = told(runner)
     value = f"{rates(runner)[-1]:.4g}"
-    assert f"lr stays at {value} from epoch 4 on, where CosineAnnealingLR ends, up to" in second
-    assert "give it the end 6 in the configuration and call runner.resume" in second
+    assert (
+        f"lr stays at {value} from epoch 4 on, where CosineAnnealingLR ends, as saved, up" in said
+    )
+    assert "give it the end 6 in the configuration and call runner.resume" in said
     assert set(rates(runner)[12:]) == {rates(runner)[12]}
+
+
+RUN_ON: dict[str, Any] = {
+    "none": None,
+    "exponential": {"type": "ExponentialLR", "gamma": 0.8},
+    "by iteration": {"type": "ExponentialLR", "gamma": 0.95, "by_epoch": False},
+    "converted": {"type": "StepLR", "step_size": 2, "gamma": 0.5, "convert_to_iter_based": True},
+    "a milestone to come": {"type": "MultiStepLR", "milestones": [2, 4], "gamma": 0.5},
+    "cosine of its own length": {"type": "CosineAnnealingLR", "T_max": 7},
+    "restarts": {"type": "CosineRestartLR", "periods": [3, 4], "restart_weights": [1, 0.5],
+                 "eta_min": 0.01},
+    "warm-up before": [
+        {"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "end": 4},
+        {"type": "ExponentialLR", "gamma": 0.8, "begin": 1},
+    ],
+    "plateau": {"type": "ReduceOnPlateauLR", "monitor": "error", "rule": "less", "patience": 0,
+                "threshold": 0.5, "factor": 0.5},
+    "a momentum": {"type": "StepMomentum", "step_size": 2, "gamma": 0.5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["epoch_2.pth", "epoch_4.pth"])
+@pytest.mark.parametrize("name", RUN_ON)
+def test_a_longer_run_is_one_that_was_to_be_so_long(tmp_path: Path, name: str, file: str) -> None:
+    changes: dict[str, Any] = {"param_scheduler": RUN_ON[name], "train_cfg": {"max_epochs": 6}}
+    whole = Runner(**run_cfg(tmp_path / "whole", **changes))
+    whole.train()
+    Runner(**run_cfg(tmp_path, param_scheduler=RUN_ON[name])).train()
+    runner = longer(tmp_path, file, RUN_ON[name])
+    assert rates(runner) == rates(whole)
+    ours, theirs = (
+        torch.load(tmp_path / place / "epoch_6.pth", weights_only=True)
+        for place in ("longer", "whole")
+    )
+    for part in ("state_dict", "optimizer", "param_schedulers"):
+        assert list(differences(ours[part], theirs[part])) == []
+    assert told(runner) == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "other"),
+    [
+        ({"type": "PolyLR"}, "PolyLR"),
+        ({"type": "ConstantLR"}, "ConstantLR"),
+        ({"type": "CosineAnnealingLR"}, "CosineAnnealingLR"),
+        ({"type": "OneCycleLR", "eta_max": 0.2}, "OneCycleLR"),
+        ({"type": "WSDLR", "warmup": 1, "decay": 2}, "WSDLR"),
+        ({"type": "ExponentialLR", "gamma": 0.8, "end": 4}, "ExponentialLR"),
+    ],
+)
+def test_a_longer_run_whose_schedule_is_of_another_length_says_so_once(
+    tmp_path: Path, schedule: dict[str, Any], other: str
+) -> None:
+    Runner(**run_cfg(tmp_path, param_scheduler=schedule)).train()
+    runner = longer(tmp_path, "epoch_4.pth", schedule)
+    (said,) = told(runner)
+    assert f"where {other} ends" in said
+    assert len(set(rates(runner)[12:])) == 1
 
 
 def test_a_longer_run_whose_schedule_will_end(saved: Path) -> None:

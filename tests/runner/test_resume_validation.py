@@ -105,3 +105,31 @@ def test_a_run_that_is_done_validates_no_more(tmp_path: Path) -> None:
     assert scores(tmp_path) == before
     (resumed.train_loop.load_state_dict({"epoch": 4, "iter": 12}))  # such as MMEngine's
     assert resumed.train_loop.state_dict()["validated"] == 4
+
+
+class Hub(Hook):
+    """Keeps what the message hub says in each validation, by the iterations done."""
+
+    FACTS = ("iter", "epoch", "max_iters", "max_epochs", "loop_stage")
+
+    def __init__(self) -> None:
+        self.seen: dict[int, list[Any]] = {}
+
+    def before_val_iter(self, runner: RunnerLike, batch_idx: int, data_batch: Any = None) -> None:
+        self.seen[runner.iter] = [runner.message_hub.get_info(name) for name in self.FACTS]
+
+
+@pytest.mark.parametrize("by_epoch", [True, False])
+@pytest.mark.parametrize("number", [1, 3])
+def test_what_is_made_up_sees_the_hub_of_the_unbroken_run(
+    tmp_path: Path, number: int, by_epoch: bool
+) -> None:
+    whole, broken = Hub(), Hub()
+    a_run(tmp_path / "whole", by_epoch, whole).train()
+    with pytest.raises(Stop):
+        a_run(tmp_path / "broken", by_epoch, StopIn(number, "within")).train()
+    a_run(tmp_path / "broken", by_epoch, broken, resume=True).train()
+    assert min(broken.seen) == 3 * number  # the one that was cut is made up
+    assert broken.seen == {
+        done: facts for done, facts in whole.seen.items() if done in broken.seen
+    }

@@ -14,6 +14,7 @@ from engine_runner import FlexibleRunner
 from tests.runner.toys import ToyData, run_cfg, stream_cfg
 
 SPLIT: dict[str, Any] = {"type": "FSDPStrategy", "wrap": {"names": "linear"}}
+FLAT: dict[str, Any] = {**SPLIT, "type": "FSDP1Strategy"}
 
 
 def train(
@@ -51,11 +52,14 @@ def assert_same(own: Any, other: Any) -> None:
         torch.testing.assert_close(own[0][name], value, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("more", [{}, {"meta_init": True}, {"cpu_offload": True}])
+@pytest.mark.parametrize(
+    "strategy",
+    [SPLIT, {**SPLIT, "meta_init": True}, {**SPLIT, "cpu_offload": True}, FLAT],
+    ids=str,
+)
 def test_shards_train_as_replicas(
-    pool2: ProcessPool, tmp_path: Path, replicated: Any, more: dict[str, Any]
+    pool2: ProcessPool, tmp_path: Path, replicated: Any, strategy: dict[str, Any]
 ) -> None:
-    strategy = {**SPLIT, **more}
     first, second = pool2.run(train, str(tmp_path / "whole"), strategy, timeout=300)
     assert_same(first, second)
     assert_same(first, replicated[0])
@@ -78,9 +82,12 @@ def test_going_on_under_another_strategy(
     assert_same(back, replicated[0])
 
 
-def test_the_file_is_that_of_replicas(pool2: ProcessPool, tmp_path: Path, replicated: Any) -> None:
+@pytest.mark.parametrize("strategy", [SPLIT, FLAT], ids=str)
+def test_the_file_is_that_of_replicas(
+    pool2: ProcessPool, tmp_path: Path, replicated: Any, strategy: dict[str, Any]
+) -> None:
     _, folder = replicated
-    pool2.run(train, str(tmp_path), SPLIT, timeout=300)
+    pool2.run(train, str(tmp_path), strategy, timeout=300)
     own, other = (
         torch.load(Path(place) / "epoch_4.pth", weights_only=True) for place in (tmp_path, folder)
     )
@@ -97,17 +104,18 @@ def test_the_file_is_that_of_replicas(pool2: ProcessPool, tmp_path: Path, replic
             )
 
 
-def validate(folder: str, size: int) -> float:
-    cfg = run_cfg(Path(folder), launcher="pytorch", strategy=SPLIT)
+def validate(folder: str, size: int, strategy: dict[str, Any]) -> float:
+    cfg = run_cfg(Path(folder), launcher="pytorch", strategy=strategy)
     cfg["val_dataloader"] = stream_cfg(size=size, batch_size=1)
     return FlexibleRunner(**cfg).val()["error"]
 
 
+@pytest.mark.parametrize("strategy", [SPLIT, FLAT], ids=str)
 @pytest.mark.parametrize("size", [1, 3])
 def test_shards_are_evaluated_on_any_number_of_batches(
-    pool2: ProcessPool, tmp_path: Path, size: int
+    pool2: ProcessPool, tmp_path: Path, size: int, strategy: dict[str, Any]
 ) -> None:
     # of one sample, a process has none; of three, one has a batch more
-    found = pool2.run(validate, str(tmp_path), size, timeout=60)
+    found = pool2.run(validate, str(tmp_path), size, strategy, timeout=60)
     expected = float(ToyData(size).heights.square().mean())  # the toy begins with zeros
     assert found == [pytest.approx(expected, abs=1e-6)] * 2

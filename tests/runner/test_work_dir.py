@@ -176,3 +176,36 @@ def test_all_ranks_end_where_one_is_refused(pool2: ProcessPool, tmp_path: Path) 
     assert f"held by process {other.pid} on " in told[0]
     assert told[0] == told[1]
     ended(other)
+
+
+NOW = "20261201_120000"
+
+
+def test_starts_of_one_second_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine_runner.runners.base_runner.run_timestamp", lambda: NOW)
+    for name in (NOW, f"{NOW}_2", f"{NOW}_3"):
+        runner = Runner(**run_cfg(tmp_path, resume=True, train_cfg={"max_epochs": 1}))
+        assert runner.timestamp == name
+        assert runner.log_dir == str(tmp_path / name)
+        assert (tmp_path / name / f"{name}.log").is_file()
+        runner.train()
+    # as if each had come in its own second: what is named by the time is found in its order
+    names = [path.name for path in sorted(tmp_path.glob("2026*"))]
+    assert names == [NOW, f"{NOW}_2", f"{NOW}_3"]
+
+
+def numbered(folder: str) -> tuple[str, str]:
+    return make_folder(folder, NOW), make_folder(folder, NOW)
+
+
+def test_ranks_of_one_start_have_one_folder(pool2: ProcessPool, tmp_path: Path) -> None:
+    first, second = str(tmp_path / NOW), str(tmp_path / f"{NOW}_2")
+    assert pool2.run(numbered, str(tmp_path), timeout=60) == [(first, second)] * 2
+
+
+def test_a_file_in_the_place_of_a_start_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / NOW).touch()
+    with pytest.raises(WorkDirError, match="cannot be written to"):
+        make_folder(tmp_path, NOW)

@@ -26,8 +26,13 @@ ALLOWED: dict[str, frozenset[str]] = {
 # What stands on torch.distributed.checkpoint, which takes longer to import than torch itself, and so
 # is imported when it is used.
 LATE = frozenset(
-    f"engine_dist.checkpoint.{name}"
-    for name in ("sharded", "sharded_metadata", "sharded_reading", "sharded_splits")
+    {
+        "engine_dist.wrappers.fully_sharded",
+        *(
+            f"engine_dist.checkpoint.{name}"
+            for name in ("sharded", "sharded_metadata", "sharded_reading", "sharded_splits")
+        ),
+    }
 )
 
 

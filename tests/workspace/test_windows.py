@@ -52,11 +52,11 @@ except SandboxError as error:
 
 STARTS = """
 import multiprocessing
-from engine_runner.process.environment import _set_multiprocessing
+from engine_runner.process.children import set_multi_processing
 before = multiprocessing.get_start_method(allow_none=True)
-_set_multiprocessing("fork")
+set_multi_processing("fork")
 print(multiprocessing.get_start_method(allow_none=True) == before)
-_set_multiprocessing("spawn")
+set_multi_processing("spawn")
 print(multiprocessing.get_start_method())
 """
 

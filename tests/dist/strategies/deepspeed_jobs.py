@@ -13,7 +13,7 @@ from engine_dist import get_dist_info
 from engine_dist.checkpoint import CheckpointError
 from engine_dist.checkpoint.asynchronous import AsyncSaver
 from engine_dist.deepspeed_library import full_parameters
-from engine_dist.strategies import DeepSpeedStrategy
+from engine_dist.strategies import DeepSpeedStrategy, Strategy
 from engine_optim import BaseOptimWrapper, DeepSpeedOptimWrapper, OptimWrapper
 
 Batch = tuple[Tensor, Tensor]
@@ -60,7 +60,7 @@ def adamw(model: nn.Module, rate: float = 0.01) -> torch.optim.Optimizer:
 class Trained:
     """A model in training by the engine."""
 
-    strategy: DeepSpeedStrategy
+    strategy: Strategy
     model: nn.Module
     wrapper: Any
 

@@ -11,14 +11,17 @@ from importlib.util import find_spec
 from typing import Any
 
 from engine_dist.strategies import (
+    ColossalAIStrategy,
     DDPStrategy,
     DeepSpeedStrategy,
+    FSDP1Strategy,
     FSDPStrategy,
     SingleDeviceStrategy,
     Strategy,
     TensorParallelStrategy,
     ZeRO1Strategy,
 )
+from tests.dist.strategies.cpu_for_colossalai import lend_cpu
 from tests.dist.strategies.variations import Variation
 
 __all__ = ["ROWS", "Row"]
@@ -40,7 +43,7 @@ class Row:
     bf16 : float
         The same for a loss in bfloat16, relatively.
     continuation : float
-        How far weights may be from an unbroken training's after a resumption.
+        How far weights, losses and norms may be from an unbroken training's after a resumption.
     shards : int, optional
         Processes that the samples of a step are split over; by default all.
     library : str, optional
@@ -50,6 +53,8 @@ class Row:
     crossed : bool
         Whether it goes on from the checkpoints of others, and they from its; a second setting of
         one strategy need not.
+    short : bool
+        Whether what is trained by it at every change is little, as of a second setting.
     optimizer : callable, optional
         Makes the optimizer from parameter groups, by default AdamW.
     """
@@ -65,6 +70,7 @@ class Row:
     library: str | None = None
     lacks: tuple[tuple[str, str], ...] = ()
     crossed: bool = True
+    short: bool = False
     optimizer: Callable[..., Any] | None = None
 
     @property
@@ -131,12 +137,31 @@ def fsdp_replicas(variation: Variation) -> Strategy:
 
 def tp(variation: Variation) -> Strategy:
     """Train parts of layers, two processes with the same samples."""
-    return TensorParallelStrategy(2, device="cpu")
+    return TensorParallelStrategy(2, _plan_of(variation), device="cpu")
 
 
 def fsdp_tp(variation: Variation) -> Strategy:
     """Train shards of parts of layers."""
-    return fsdp(variation, tensor_parallel={"size": 2})
+    return fsdp(variation, tensor_parallel={"size": 2, "plan": _plan_of(variation)})
+
+
+def _plan_of(variation: Variation) -> dict[str, str] | None:
+    """Return a plan for a model that has none of its own."""
+    return {"head": "colwise_rep"} if variation.conv else None
+
+
+def fsdp1(sharding: str) -> Callable[[Variation], Strategy]:
+    """Train runs of numbers, by torch's first way of sharding."""
+
+    def make(variation: Variation) -> Strategy:
+        recomputed = {"classes": variation.block} if variation.recompute else None
+        mixed = {"param_dtype": "bfloat16", "reduce_dtype": "float32"} if variation.bf16 else None
+        return FSDP1Strategy(
+            device="cpu", wrap={"classes": variation.block}, mixed_precision=mixed,
+            model_wrapper={"sharding_strategy": sharding}, activation_checkpointing=recomputed,
+        )  # fmt: skip
+
+    return make
 
 
 def deepspeed(stage: int) -> Row:
@@ -155,23 +180,44 @@ def deepspeed(stage: int) -> Row:
     uneven = ("uneven", "uneven-accumulation", "all")
     lacks = tuple((name, why) for name in uneven)
     norm = 1e-5 if stage else float("inf")  # without ZeRO the engine tells none
-    return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False)
+    return Row(make, norm=norm, library="deepspeed", lacks=lacks, crossed=False, short=stage < 3)
 
 
-_CONV = (("conv", "convolutions have no layers that a plan splits"),)
+def colossalai(stage: int) -> Row:
+    """Train by ColossalAI's booster: replicas, or what a stage of ZeRO shares out."""
+
+    def make(variation: Variation) -> Strategy:
+        lend_cpu()
+        plugin: dict[str, Any] = {"type": "TorchDDPPlugin"}
+        if stage:
+            precision = "bf16" if variation.bf16 else "fp32"
+            plugin = {"type": "LowLevelZeroPlugin", "stage": stage, "precision": precision}
+            plugin["overlap_communication"] = False  # by streams, which a CPU has not
+        return ColossalAIStrategy(device="cpu", plugin=plugin)
+
+    own_sync = "TorchDDPPlugin has batch norm over all processes, which torch has for GPUs alone"
+    own_bf16 = "TorchDDPPlugin computes in bfloat16 in no released form"
+    lacks = () if stage else (("conv", own_sync), ("bf16", own_bf16))
+    return Row(make, library="colossalai", lacks=lacks)
+
 
 ROWS: dict[str, Row] = {
     "single": Row(single, processes=1),
     "ddp": Row(ddp),
     # the first iteration's gradients are averaged by themselves, and so rounded otherwise
-    "ddp-static": Row(ddp_static, continuation=1e-6),
-    "ddp-unused": Row(ddp_unused),
+    "ddp-static": Row(ddp_static, continuation=1e-6, crossed=False, short=True),
+    "ddp-unused": Row(ddp_unused, crossed=False, short=True),
     "zero1": Row(zero1),
     "fsdp": Row(fsdp),
-    "fsdp-kept-offload": Row(fsdp_kept, crossed=False),
-    "fsdp-meta": Row(fsdp_meta),
-    "fsdp-2x1": Row(fsdp_replicas, crossed=False),
-    "tp": Row(tp, shards=1, lacks=_CONV),
-    "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, lacks=_CONV),
+    "fsdp-kept-offload": Row(fsdp_kept, crossed=False, short=True),
+    "fsdp-meta": Row(fsdp_meta, short=True),
+    "fsdp-2x1": Row(fsdp_replicas, crossed=False, short=True),
+    "tp": Row(tp, shards=1),
+    "fsdp-tp": Row(fsdp_tp, processes=4, shards=2, short=True),
+    "fsdp1": Row(fsdp1("FULL_SHARD")),
+    "fsdp1-grad-op": Row(fsdp1("SHARD_GRAD_OP"), crossed=False, short=True),
+    "fsdp1-none": Row(fsdp1("NO_SHARD"), crossed=False, short=True),
     **{f"deepspeed-zero{stage}": deepspeed(stage) for stage in range(4)},
+    "colossalai-ddp": colossalai(0),
+    **{f"colossalai-zero{stage}": colossalai(stage) for stage in (1, 2)},
 }

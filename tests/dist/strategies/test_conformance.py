@@ -9,20 +9,38 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+from engine_dist.checkpoint import load_checkpoint_file
 from engine_dist.testing import ProcessPool
 from tests.dist.strategies.conftest import note
 from tests.dist.strategies.reference import Course, reference
 from tests.dist.strategies.rows import ROWS, Row
-from tests.dist.strategies.training import resume, train, train_and_save
-from tests.dist.strategies.variations import VARIATIONS
+from tests.dist.strategies.training import evaluate, resume, train, train_and_save
+from tests.dist.strategies.variations import VARIATIONS, batch_of, build
 
 Pools = dict[int, Any]
 
 
 @pytest.fixture
-def pools(pool2: ProcessPool) -> Pools:
-    """How a job is run on some number of processes."""
-    return {1: lambda fn, *args: [fn(*args)], 2: pool2.run}
+def pools(pool2: ProcessPool, pool4: ProcessPool) -> Pools:
+    """How a job is run on some number of processes; they start with their first job."""
+    return {1: lambda fn, *args: [fn(*args)], 2: pool2.run, 4: pool4.run}
+
+
+# what is trained at every change by a strategy's second setting
+SHORT = ("conv", "accumulation", "uneven-accumulation", "bf16", "all")
+
+
+def cells(*of_four: str, only: tuple[str, ...] = tuple(VARIATIONS)) -> list[Any]:
+    """Return each row with its variations; some take longer, as those on four processes but a few."""
+
+    def takes_longer(row: Row, varied: str) -> bool:
+        return (row.short and varied not in SHORT) or (row.processes > 2 and varied not in of_four)
+
+    return [
+        pytest.param(name, varied, marks=pytest.mark.slow if takes_longer(row, varied) else ())
+        for name, row in ROWS.items()
+        for varied in only
+    ]
 
 
 @cache
@@ -69,8 +87,7 @@ def compare(name: str, row: Row, varied: str, own: Course, by_hand: Course) -> N
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("varied", VARIATIONS)
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize(("name", "varied"), cells("all", "bf16"))
 def test_trains_as_one_device(name: str, varied: str, pools: Pools) -> None:
     row = cell(name, varied)
     first, *others = pools[row.processes](train, name, varied)
@@ -80,8 +97,7 @@ def test_trains_as_one_device(name: str, varied: str, pools: Pools) -> None:
         assert other.losses == first.losses
 
 
-@pytest.mark.parametrize("varied", ["conv", "all"])
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize(("name", "varied"), cells(only=("conv", "all")))
 def test_goes_on_from_its_own_checkpoint(
     name: str, varied: str, pools: Pools, tmp_path: Path
 ) -> None:
@@ -90,33 +106,57 @@ def test_goes_on_from_its_own_checkpoint(
     resumed = pools[row.processes](resume, name, varied, path, 4)
     # the buffers of a checkpoint are the main process'
     for own, whole in zip(resumed[: 1 if varied == "conv" else None], unbroken, strict=False):
-        assert own.losses == whole.losses[4:]
-        assert own.norms == whole.norms[-len(own.norms) :]
+        assert relative(own.losses, whole.losses[4:]) <= row.continuation
+        assert relative(own.norms, whole.norms[-len(own.norms) :]) <= row.continuation
         assert distance(own.weights, whole.weights) <= row.continuation
         assert distance(own.averages, whole.averages) <= row.continuation
         assert distance(own.buffers, whole.buffers) == 0
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_evaluation_ends_and_sees_each_sample_once(name: str, pools: Pools) -> None:
+    row = cell(name, "plain")
+    if row.processes > 2:
+        pytest.skip(f"{name}: it evaluates as what it is made of")
+    model = build(VARIATIONS["plain"]).eval()
+    batches = [batch_of(VARIATIONS["plain"], step) for step in range(3)]
+    alone = [float(model(**batch, mode="loss")["loss"].detach()) for batch in batches]
+    for counts in ((3, 0), (1, 2)):
+        dealt = counts if row.parts == 2 else (3,)
+        by_share = dict(pools[row.processes](evaluate, name, dealt))
+        assert [len(by_share[share]) for share in range(row.parts)] == list(dealt)
+        assert (
+            relative([loss for share in sorted(by_share) for loss in by_share[share]], alone)
+            <= row.loss
+        )
 
 
 CROSSED = [name for name, row in ROWS.items() if row.crossed]
 FORMS = ["single", "sharded"]
 # one that splits all, from and to each; the other pairs take longer
 PAIRS = [
-    pytest.param(writer, reader, marks=() if "fsdp" in (writer, reader) else pytest.mark.slow)
+    pytest.param(
+        writer,
+        reader,
+        marks=()
+        if "fsdp" in (writer, reader) and ROWS[writer].processes + ROWS[reader].processes < 5
+        else pytest.mark.slow,
+    )
     for writer in CROSSED
     for reader in CROSSED
 ]
 
 
 @pytest.fixture(scope="module")
-def saved(pool2: ProcessPool, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def saved(pool2: ProcessPool, pool4: ProcessPool, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Checkpoints by the strategy that wrote them and by their form, each once."""
     folder = tmp_path_factory.mktemp("saved")
 
     @cache
     def save(name: str, form: str) -> str:
         path = str(folder / f"{name}-{form}")
-        run = pool2.run if ROWS[name].processes == 2 else lambda fn, *args: fn(*args)
-        run(train_and_save, name, "all", path, 4, form)
+        run = {1: lambda fn, *args: fn(*args), 2: pool2.run, 4: pool4.run}
+        run[ROWS[name].processes](train_and_save, name, "all", path, 4, form)
         return path
 
     return save
@@ -133,9 +173,23 @@ def test_any_goes_on_from_any(
     compare(reader, row, "all", first, expected("all", row.parts))
 
 
+@pytest.mark.parametrize(
+    "writer",
+    [
+        pytest.param(name, marks=pytest.mark.slow if ROWS[name].processes > 2 else ())
+        for name in CROSSED
+    ],
+)
+def test_what_is_tied_is_written_once(writer: str, saved: Any) -> None:
+    cell(writer, "all")
+    weights = load_checkpoint_file(saved(writer, "single"))["state_dict"]
+    assert list(weights) == list(build(VARIATIONS["all"]).state_dict())
+    assert weights["head.weight"].data_ptr() == weights["tokens.weight"].data_ptr()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("reader", [name for name, row in ROWS.items() if row.processes > 1])
+@pytest.mark.parametrize("reader", [name for name, row in ROWS.items() if row.processes == 2])
 def test_four_go_on_from_two(reader: str, form: str, saved: Any, pool4: ProcessPool) -> None:
     row = cell(reader, "all")
     for writer in CROSSED:
@@ -146,7 +200,7 @@ def test_four_go_on_from_two(reader: str, form: str, saved: Any, pool4: ProcessP
 
 @pytest.mark.slow
 @pytest.mark.parametrize("varied", VARIATIONS)
-@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.processes > 1])
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.processes == 2])
 def test_four_train_as_one_device(name: str, varied: str, pool4: ProcessPool) -> None:
     row = cell(name, varied)
     first, *_ = pool4.run(train, name, varied)

@@ -302,8 +302,8 @@ def test_mmengines_wrapper_is_understood(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"model_wrapper": {"backward_prefetch": "BACKWARD_POST"}}, "backward_prefetch='BACKWARD_POST'"),
-        ({"model_wrapper": {"mixed_precision": {"buffer_dtype": "float16"}}}, "buffer_dtype='float16'"),
+        ({"model_wrapper": {"backward_prefetch": "BACKWARD_POST"}, "meta_init": True}, "backward_prefetch='BACKWARD_POST'"),
+        ({"model_wrapper": {"mixed_precision": {"buffer_dtype": "float16"}}, "replicas": 2}, "buffer_dtype='float16'"),
         ({"state_dict_cfg": {"state_dict_type": "FULL_STATE_DICT"}}, "state_dict_type"),
     ],
 )  # fmt: skip

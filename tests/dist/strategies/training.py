@@ -18,15 +18,18 @@ from engine_dist.strategies.choosing import Choice
 from engine_dist.wrappers import unwrap
 from engine_optim import (
     AmpOptimWrapper,
+    ColossalAIOptimWrapper,
     DeepSpeedOptimWrapper,
     ExponentialMovingAverage,
     OptimWrapper,
 )
+from engine_runner.loops.in_step import in_step
 from tests.dist.strategies.reference import Course
 from tests.dist.strategies.rows import ROWS, Row
 from tests.dist.strategies.variations import (
     STEPS,
     VARIATIONS,
+    Batch,
     Variation,
     batch_of,
     build,
@@ -35,7 +38,7 @@ from tests.dist.strategies.variations import (
     split,
 )
 
-__all__ = ["resume", "train", "train_and_save"]
+__all__ = ["evaluate", "resume", "train", "train_and_save"]
 
 
 @dataclass
@@ -127,8 +130,27 @@ class Run:
         self.course.weights = _whole({name: state[name] for name, _ in model.named_parameters()})
         self.course.buffers = _whole(dict(model.named_buffers()))
         if self.average is not None:
-            self.course.averages = _whole(dict(self.average.module.named_parameters()))
+            average = self.average.module
+            state = average.state_dict()
+            averages = {name: state[name] for name, _ in average.named_parameters()}
+            self.course.averages = _whole(averages)
         return self.course
+
+
+@torch.no_grad()
+def evaluate(name: str, counts: tuple[int, ...]) -> tuple[int, list[float]]:
+    """Measure so many batches of each share, as the loops of a runner do; return which share it was."""
+    run = Run.of(name, "plain")
+    run.model.eval()
+    share = get_rank() * run.parts // get_world_size()
+    first = sum(counts[:share])
+    mine = [batch_of(run.variation, step) for step in range(first, first + counts[share])]
+
+    def measure(batch: Batch) -> float:
+        return float(run.model(**batch, mode="loss")["loss"])
+
+    collective = run.strategy.forward_is_collective
+    return share, [measure(one) for one in (in_step(mine, measure) if collective else mine)]
 
 
 def train(name: str, varied: str) -> Course:
@@ -171,6 +193,8 @@ def _optimizer_of(
             "accumulative_counts": variation.counts,
             "clip_grad": {"max_norm": variation.clip},
         }
+        if row.library == "colossalai":
+            return ColossalAIOptimWrapper(**settings)
         if variation.bf16 and type(strategy.precision).__name__ == "AsIs":
             return AmpOptimWrapper(dtype="bfloat16", **settings)
         return OptimWrapper(**settings)

@@ -12,16 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine_dist import get_rank, get_world_size
+from engine_dist import data_parallel, get_world_size
 from engine_dist import strategies as all_strategies
-from engine_dist.checkpoint import load_state_dict
 from engine_dist.checkpoint.asynchronous import AsyncSaver, own_group
 from engine_dist.strategies import Strategy
 from engine_dist.strategies import strategy as strategy_module
 from engine_dist.strategies.activation import Compiled
 from engine_dist.strategies.choosing import Choice
 from engine_dist.wrappers import convert_sync_batchnorm, unwrap
-from engine_optim import AmpOptimWrapper, ExponentialMovingAverage, OptimWrapper
+from engine_optim import (
+    AmpOptimWrapper,
+    ColossalAIOptimWrapper,
+    DeepSpeedOptimWrapper,
+    ExponentialMovingAverage,
+    OptimWrapper,
+)
+from tests.dist.strategies.cpu_for_colossalai import lend_cpu
 
 __all__ = [
     "TRIALS",
@@ -122,6 +128,9 @@ class Trial:
             return None
 
 
+# some layers alone, of an odd number of features, which are put together again
+_PLAN = {"blocks.0.first": "colwise_rep", "head": "colwise_rep"}
+
 TRIALS: dict[str, Trial] = {
     "accumulation": Trial(wrapper={"accumulative_counts": 3}),
     "clip_norm": Trial(wrapper={"clip_grad": {"max_norm": 0.01}}, optimizer="torch.optim.SGD", rate=1),
@@ -137,7 +146,7 @@ TRIALS: dict[str, Trial] = {
     ),
     "async_checkpoint": Trial(background=True),
     "reshard_on_load": Trial(resharded=True),
-    "tensor_parallel": Trial(settings={"tensor_parallel": {"head": "colwise"}}),
+    "tensor_parallel": Trial(settings={"tensor_parallel": {"size": 2, "plan": _PLAN}}),
     "offload": Trial(settings={"cpu_offload": True}),
     "fp16": Trial(amp="float16", bound=1e-2),
     "bf16": Trial(amp="bfloat16", bound=3e-2),
@@ -160,7 +169,7 @@ def nothing_refused() -> Iterator[None]:
     """Let strategies train by any optimizer: what they refuse is to be seen to go wrong."""
     module: Any = strategy_module
     before = module.require_optimizers
-    module.require_optimizers = lambda strategy, made: None
+    module.require_optimizers = lambda names, made: None
     try:
         yield
     finally:
@@ -202,8 +211,8 @@ def train_halfway(strategy: str, ability: str, path: str) -> list[float]:
 def go_on(strategy: str, ability: str, path: str) -> tuple[list[float], Values]:
     """Load, and train the rest."""
     run = _Run(TRIALS[ability], strategy)
-    state = run.strategy.load_checkpoint(path)
-    load_state_dict(unwrap(run.model), state["state_dict"], strict=True)
+    state = run.strategy.resume_checkpoint(path)
+    run.strategy.load_model_state_dict(run.model, state["state_dict"], strict=True)
     run.wrapper.load_state_dict(state["optimizer"])
     run.go(range(3, run.trial.steps))
     return run.end()
@@ -212,8 +221,12 @@ def go_on(strategy: str, ability: str, path: str) -> tuple[list[float], Values]:
 class _Run:
     def __init__(self, trial: Trial, name: str | None) -> None:
         self.trial = trial
+        self.name = name
         self.losses: list[float] = []
         model: nn.Module = Net(trial.norm, trial.turns)
+        if name is not None:
+            self.strategy = _strategy_of(trial, name)
+            self.strategy.setup_environment()
         if trial.norm and name is not None:
             model = convert_sync_batchnorm(model)
         if trial.compiles and name is not None:
@@ -221,23 +234,27 @@ class _Run:
         if name is None:
             self.model, self.wrapper = model, self._wrapper_of(model)
         else:
-            self.strategy = _strategy_of(trial, name)
             prepared = self.strategy.prepare(model, self._wrapper_of)
             assert prepared.optimizer is not None
             self.model, self.wrapper = prepared.model, prepared.optimizer
         self.wrapper.initialize_count_status(self.model, 0, trial.steps)
         self.average = ExponentialMovingAverage(unwrap(self.model), 0.3) if trial.ema else None
 
-    def _wrapper_of(self, model: nn.Module) -> OptimWrapper:
+    def _wrapper_of(self, model: nn.Module) -> Any:
         optimizer = self.trial.kind(list(model.parameters()), lr=self.trial.rate)
+        by_value = self.trial.wrapper.get("clip_grad", {}).get("type") == "value"
+        if self.name is not None and _is_engine(self.name) and not by_value:
+            return DeepSpeedOptimWrapper(optimizer)
         if self.trial.amp is None:
-            return OptimWrapper(optimizer, **self.trial.wrapper)
+            driven = self.name == "ColossalAIStrategy"
+            kind = ColossalAIOptimWrapper if driven else OptimWrapper
+            return kind(optimizer, **self.trial.wrapper)
         return AmpOptimWrapper(128.0, self.trial.amp, optimizer=optimizer)
 
     def go(self, steps: range) -> None:
         for step in steps:
             batch = torch.randn(8, 7, generator=torch.Generator().manual_seed(step))
-            mine = batch.chunk(get_world_size())[get_rank()]
+            mine = batch.chunk(data_parallel().size)[data_parallel().rank]
             with self.wrapper.optim_context(self.model):
                 loss: Tensor = self.model(mine, turn=step % 2)
             self.wrapper.update_params(loss)
@@ -247,13 +264,16 @@ class _Run:
 
     def state(self) -> dict[str, Any]:
         return {
-            "state_dict": self.strategy.model_state_dict(self.model),
+            "state_dict": self.strategy.weights_to_save(self.model),
             "optimizer": self.wrapper.state_dict(),
         }
 
     def end(self) -> tuple[list[float], Values]:
         self.wrapper.eval()
-        values = _whole(unwrap(self.model))
+        state = (
+            self.strategy.model_state_dict(self.model) if self.name else self.model.state_dict()
+        )
+        values = {name: _full(value).float() for name, value in state.items()}
         if self.average is not None:
             averages = _whole(self.average.module)
             values |= {f"average.{name}": value for name, value in averages.items()}
@@ -261,13 +281,51 @@ class _Run:
 
 
 def _strategy_of(trial: Trial, name: str) -> Strategy:
-    kind: Callable[..., Strategy] = getattr(all_strategies, name)
+    kind: Callable[..., Strategy] = getattr(all_strategies, name.partition("(")[0])
+    if _is_engine(name):
+        return kind(device="cpu", **_of_engine(trial, int(name[-2])))
     settings = dict(trial.settings)
+    if name == "ColossalAIStrategy":
+        lend_cpu()
+        plugin = {
+            "type": "LowLevelZeroPlugin",
+            "precision": "fp32",
+            "overlap_communication": False,
+        }
+        settings["plugin"] = plugin | {key: True for key in settings if key == "cpu_offload"}
+        settings.pop("cpu_offload", None)
     if name in ("DDPStrategy", "ZeRO1Strategy"):
         settings |= trial.of_replicas
-    if name == "FSDPStrategy":
+    if name in ("FSDPStrategy", "FSDP1Strategy"):
         settings["wrap"] = {"classes": "Block"}
+    if name == "TensorParallelStrategy":
+        settings |= settings.pop("tensor_parallel", {"plan": _PLAN})
     return kind(device="cpu", **settings)
+
+
+def _is_engine(name: str) -> bool:
+    return name.startswith("DeepSpeedStrategy")
+
+
+def _of_engine(trial: Trial, stage: int) -> dict[str, Any]:
+    """Return what DeepSpeed's engine is told, which does by itself what wrappers do elsewhere."""
+    settings = dict(trial.settings)
+    zero: dict[str, Any] = {"stage": stage}
+    if settings.pop("cpu_offload", False):
+        zero["offload_optimizer"] = {"device": "cpu"}
+        if stage == 3:
+            zero["offload_param"] = {"device": "cpu"}
+    halves = {"float16": "fp16", "bfloat16": "bf16"}
+    half: dict[str, Any] = {}
+    if trial.amp is not None:
+        half = {halves[trial.amp]: {"enabled": True}, "inputs_to_half": [0]}
+    return {
+        **settings, **half,
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,
+        "gradient_accumulation_steps": trial.wrapper.get("accumulative_counts", 1),
+        "gradient_clipping": trial.wrapper.get("clip_grad", {}).get("max_norm"),
+    }  # fmt: skip
 
 
 def _mean(loss: Tensor) -> float:

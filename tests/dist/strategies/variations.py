@@ -10,6 +10,8 @@ import torch
 from examples.lm.components import GPT
 from torch import Tensor, nn
 
+from engine_dist.flat_parameters import shape_when_whole
+
 __all__ = [
     "VARIATIONS",
     "Batch",
@@ -145,8 +147,8 @@ def groups_of(variation: Variation, model: nn.Module) -> list[dict[str, object]]
     """Return the parameter groups of a variation, and their settings."""
     if not variation.groups:
         return [{"params": list(model.parameters())}]
-    small = [p for p in model.parameters() if p.ndim < 2]
-    large = [p for p in model.parameters() if p.ndim >= 2]
+    small = [p for p in model.parameters() if len(shape_when_whole(p)) < 2]
+    large = [p for p in model.parameters() if len(shape_when_whole(p)) >= 2]
     return [{"params": large, "weight_decay": 0.1}, {"params": small, "lr": 5e-4}]
 
 

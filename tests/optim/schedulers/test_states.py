@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine_optim.errors import ScheduleError
 from engine_registry import PARAM_SCHEDULERS
 
 STEPS = 4
@@ -67,3 +68,49 @@ def test_so_do_those_of_mmengine(kind: str) -> None:
     mine[0].load_state_dict(saved[0].state_dict())
     mine[1].load_state_dict(as_mmengine_saves(saved[1].state_dict()))
     assert stepped(*mine) == pytest.approx(stepped(*saved), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("ExponentialLR", {"gamma": 0.5}),
+        ("StepLR", {"step_size": 3, "gamma": 0.5}),
+        ("MultiStepLR", {"milestones": [2, 5], "gamma": 0.5}),
+        ("CosineAnnealingLR", {"T_max": 9}),
+        ("CosineRestartLR", {"periods": [3, 4], "restart_weights": [1, 1], "eta_min": 0}),
+        ("LambdaLR", {"lr_lambda": lambda step: 1 / (step + 1)}),
+    ],
+)
+@pytest.mark.parametrize("done", [2, 4, 6])
+def test_one_that_is_made_longer_is_one_that_was(
+    kind: str, settings: dict[str, Any], done: int
+) -> None:
+    def rates(end: int, extended: int = 0) -> list[float]:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        schedule = PARAM_SCHEDULERS.build(
+            {"type": kind, "optimizer": optimizer, "end": end, **settings}
+        )
+        found = []
+        for step in range(8):
+            if extended and step == done:
+                assert schedule.runs_on
+                schedule.extend(extended)
+            optimizer.step()
+            found.append(optimizer.param_groups[0]["lr"])
+            schedule.step()
+        return found
+
+    assert rates(4, extended=8)[done:] == rates(8)[done:]
+
+
+def test_a_schedule_that_is_reckoned_from_its_end_says_so() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    for settings in (
+        {"type": "PolyLR"}, {"type": "LinearLR"}, {"type": "CosineAnnealingLR"},
+        {"type": "OneCycleLR", "eta_max": 2.0}, {"type": "WSDLR", "warmup": 1, "decay": 1},
+    ):  # fmt: skip
+        assert not PARAM_SCHEDULERS.build({**settings, "optimizer": optimizer, "end": 4}).runs_on
+    with pytest.raises(ScheduleError, match="end=3 is not later than the end of now, 4"):
+        PARAM_SCHEDULERS.build(
+            {"type": "ExponentialLR", "gamma": 0.5, "optimizer": optimizer, "end": 4}
+        ).extend(3)

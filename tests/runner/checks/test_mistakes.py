@@ -90,7 +90,19 @@ REFUSED = [
         "lm", "param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True)]",
         "param_scheduler.0", "counts epochs, and a run by iterations has none",
     ),
-    ("lm", "model = dict(heads=3)", "model", "invalid for input of size"),
+    ("lm", "model = dict(heads=3)", "model", "heads must divide width=128, got 3"),
+    (
+        "lm", "strategy = dict(type='TensorParallelStrategy', plan=dict(hed='colwise_rep'))\n"
+        "launcher = 'pytorch'", "strategy", "no module is named 'hed'; is it 'head'",
+    ),
+    (
+        "lm", "strategy = dict(type='FSDPStrategy', tensor_parallel=dict(size=3))\n"
+        "launcher = 'pytorch'", "strategy", "blocks.0.qkv is of a Block with heads=4",
+    ),
+    (
+        "lm", "strategy = dict(type='TensorParallelStrategy', plan=dict(head='cols'))",
+        "strategy", "'head' is to be split by 'cols'; allowed are colwise",
+    ),
     ("lm", "val_evaluator = dict(keys='los')", "val_evaluator", "no field 'los'"),
     (
         "lm", "default_hooks = dict(checkpoint=dict(intervall=100))",
@@ -103,6 +115,32 @@ REFUSED = [
     ("lm", "log_processor = dict(windowsize=9)", "log_processor.windowsize", "'window_size'"),
     ("lm", "visualizer = dict(vis_backends=[dict(type='Tensorbord')])",
      "visualizer.vis_backends.0.type", "'Tensorbord' is not in registry"),
+    (
+        "digits", "launcher = 'pytorch'\nstrategy = dict(type='FSDPStrategy', wrap=dict(nams='l'))",
+        "strategy.wrap.nams", "did you mean 'names'? It takes: classes, names, min_params",
+    ),
+    (
+        "digits", "launcher = 'pytorch'\n"
+        "strategy = dict(type='FSDPStrategy', mixed_precision=dict(param_dtyp='bfloat16'))",
+        "strategy.mixed_precision.param_dtyp", "did you mean 'param_dtype'",
+    ),
+    (
+        "digits", "launcher = 'pytorch'\n"
+        "strategy = dict(type='DDPStrategy', model_wrapper=dict(static_grap=True))",
+        "strategy.model_wrapper.static_grap", "did you mean 'static_graph'",
+    ),
+    (
+        "digits", "model_wrapper_cfg = dict(type='MMDistributedDataParallel', find_unused=True)",
+        "model_wrapper_cfg.find_unused", "did you mean 'find_unused_parameters'",
+    ),
+    (
+        "digits", "default_hooks = dict(checkpont=dict(interval=2))", "default_hooks.checkpont",
+        "no default hook has this name, did you mean 'checkpoint'",
+    ),
+    (
+        "digits", "default_hooks = dict(checkpoint=dict(_delete_=True, interval=2))",
+        "default_hooks.checkpoint", "give it type='CheckpointHook' beside the rest",
+    ),
     ("lm", "_user_keys_ = ['mine']", "_user_keys_", "the configuration has no 'mine'"),
     ("lm", "train_cfg = dict(by_epoch=True, max_epochs=2, _delete_=True)",
      "train_dataloader.sampler", "an epoch would never be over"),
@@ -140,7 +178,8 @@ def test_refused(tmp_path: Path, example: str, change: str, path: str, said: str
     found = [fault for fault in faults if fault.path == path and said in fault.message]
     assert len(found) == 1, faults
     changed = path.split(".")[0] in change
-    place = f"{tmp_path / 'run.py'}:2" if changed else str(EXAMPLES / example / "_base_")
+    line = 2 + change.count("\n")  # the mistake stands in the last
+    place = f"{tmp_path / 'run.py'}:{line}" if changed else str(EXAMPLES / example / "_base_")
     assert found[0].place.startswith(place)
 
 
@@ -201,3 +240,20 @@ def test_a_batch_that_is_too_long_for_the_model(tmp_path: Path) -> None:
 )
 def test_names_of_ones_own(tmp_path: Path, text: str) -> None:
     assert not of_example(tmp_path, "digits", text).faults
+
+
+SPLIT = "strategy = dict(type='TensorParallelStrategy', size=2, plan=dict(head='colwise'))"
+
+
+def test_as_many_iterations_as_groups_that_share_their_data(tmp_path: Path) -> None:
+    base = EXAMPLES / "digits" / "config.py"
+    schedule = "param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, end=230)]"
+    text = f"_base_ = [{str(base)!r}]\n{SPLIT}\nlauncher = 'pytorch'\n{schedule}\n"
+    (tmp_path / "run.py").write_text(text)
+    cfg = Config.fromfile(tmp_path / "run.py")
+    two, three = examine(cfg, world_size=2), examine(cfg, world_size=3)
+    assert not two.faults
+    assert not any("ends with iteration" in notice.message for notice in two.notices)
+    (fault,) = three.faults
+    assert "layers are to be split over size=2 processes, and there are 3" in fault.message
+    assert fault.place.startswith(f"{tmp_path / 'run.py'}:2")

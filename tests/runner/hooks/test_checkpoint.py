@@ -273,6 +273,15 @@ def test_what_a_user_saved_in_its_place_stays(tmp_path: Path) -> None:
     assert files(tmp_path) == ["epoch_1.pth", "epoch_4.pth"]
 
 
+def test_nothing_of_a_killed_start_stays_in_its_folder(tmp_path: Path) -> None:
+    trained(tmp_path, {"interval": 1}, train_cfg={"max_epochs": 1})
+    (folder,) = tmp_path.glob("*/vis_data")
+    leftover = folder / ".config.py.engine-0123456789abcdef.tmp"
+    leftover.touch()
+    trained(tmp_path, {"interval": 1}, train_cfg={"max_epochs": 2}, resume=True)
+    assert not leftover.exists()
+
+
 def test_the_pointer_is_whole_at_any_moment(tmp_path: Path) -> None:
     hook, elsewhere = {"interval": 1, "out_dir": str(tmp_path / "out")}, tmp_path / "disk"
     work_dir = tmp_path / "run"

@@ -22,17 +22,36 @@ def test_never_due_below_one() -> None:
 
 @given(st.integers(1, 5), st.lists(st.integers(0, 30), max_size=40, unique=True))
 def test_retention_keeps_the_newest(limit: int, counts: list[int]) -> None:
-    kept = Retention[str](limit)
-    gone = [name for count in counts for name in kept.add(str(count))]
+    kept, gone = Retention[str](limit), []
     names = [str(count) for count in counts]
+    for name in names:
+        kept, more = kept.with_one_more(name)
+        gone += more
     assert kept.names == names[-limit:]
     assert gone == names[:-limit]
 
 
+@given(st.integers(1, 5), st.lists(st.booleans(), max_size=40))
+def test_what_stops_wrote_goes_first(limit: int, stops: list[bool]) -> None:
+    kept, there = Retention[int](limit), set()
+    for count, stop in enumerate([*stops, False]):
+        kept, gone = kept.with_one_more(count, passing=stop)
+        there = {*there, count} - set(gone)
+        assert there == set(kept.names)
+        assert count in there
+        assert len(there) <= limit
+    # one that a stop took the place of is not there to be kept
+    regular = [count for count, stop in enumerate([*stops, False]) if not stop]
+    assert there <= set(regular)
+    assert kept.passing == []
+
+
 def test_retention_without_limit_and_with_a_name_again() -> None:
-    kept = Retention(-1, ["a", "b"])
-    assert kept.add("a") == []
-    assert kept.names == ["b", "a"]
+    kept, gone = Retention(-1, ["a", "b"]).with_one_more("a", passing=True)
+    assert (kept.names, kept.passing, gone) == (["b", "a"], [], [])
+    kept, gone = kept.with_one_more("c", passing=True)
+    kept, gone = kept.with_one_more("d")
+    assert (kept.names, gone) == (["b", "a", "c", "d"], [])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from engine_dist import DataParallel
 from engine_runner import Runner
 from engine_runner.assembly.models import compile_steps
 from engine_runner.hooks import Hook, RunnerLike, ThroughputHook, throughput
@@ -116,6 +117,15 @@ def test_utilisation_by_operations_that_are_given(
     runner = trained(tmp_path, monkeypatch, flops_per_sample=50.0, peak_flops=200.0)
     assert scalars(runner, "train/mfu") == [0.5] * 4
     assert "train/tokens_per_second" not in runner.message_hub.log_scalars
+
+
+def test_devices_that_split_layers_have_one_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throughput, "data_parallel", lambda: DataParallel(0, 3, copies=2))
+    runner = trained(tmp_path, monkeypatch, flops_per_sample=50.0, peak_flops=200.0)
+    assert scalars(runner, "train/samples_per_second") == [6.0] * 4
+    assert scalars(runner, "train/mfu") == [0.25] * 4
 
 
 def test_utilisation_by_operations_that_are_counted(

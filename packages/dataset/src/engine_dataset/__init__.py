@@ -14,6 +14,7 @@ from engine_dataset.loader_state import (
 )
 from engine_dataset.samplers import DefaultSampler, InfiniteSampler
 from engine_dataset.seeding import worker_init_fn
+from engine_dataset.short_pass import iterate
 from engine_dataset.structures import BaseDataElement, InstanceData, LabelData, PixelData
 from engine_dataset.transforms import Compose
 from engine_dataset.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
@@ -39,6 +40,7 @@ __all__ = [
     "find_loader_state",
     "force_full_init",
     "get_loader_state",
+    "iterate",
     "later_pass",
     "pseudo_collate",
     "seekable",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from torch import Tensor
 from torch.utils.data import default_collate as torch_collate
 
 from engine_registry import FUNCTIONS
 
+from .stacking import stacked, torch_stacks_as_usual
 from .structures import BaseDataElement
 
 COLLATE_FUNCTIONS = FUNCTIONS
+
+_WHOLE = (str, bytes, BaseDataElement)  # what is never taken apart
 
 
 @FUNCTIONS.register_module()
@@ -35,7 +40,7 @@ def pseudo_collate(data_batch: Sequence[Any]) -> Any:
     {'inputs': [1, 2], 'label': [0, 1]}
     """
     first = data_batch[0]
-    if isinstance(first, str | bytes | BaseDataElement):
+    if type(first) is Tensor or isinstance(first, _WHOLE):
         return data_batch
     if isinstance(first, Mapping):
         return _of_items(first, {k: pseudo_collate(_column(data_batch, k)) for k in first})
@@ -65,14 +70,18 @@ def default_collate(data_batch: Sequence[Any]) -> Any:
     >>> default_collate([{"x": 1.0, "name": "a"}, {"x": 2.0, "name": "b"}])
     {'x': tensor([1., 2.], dtype=torch.float64), 'name': ['a', 'b']}
     """
-    first = data_batch[0]
-    if isinstance(first, str | bytes | BaseDataElement):
-        return data_batch
+    return stacked(data_batch, _collate) if torch_stacks_as_usual() else _collate(data_batch)
+
+
+def _collate(samples: Sequence[Any]) -> Any:
+    first = samples[0]
+    if isinstance(first, _WHOLE):
+        return samples
     if isinstance(first, Mapping):
-        return _of_items(first, {k: default_collate(_column(data_batch, k)) for k in first})
+        return _of_items(first, {k: _collate(_column(samples, k)) for k in first})
     if isinstance(first, tuple | list):
-        return _of_columns(first, [default_collate(column) for column in _columns(data_batch)])
-    return torch_collate(list(data_batch))
+        return _of_columns(first, [_collate(column) for column in _columns(samples)])
+    return torch_collate(list(samples))
 
 
 def _column(samples: Sequence[Mapping[Any, Any]], key: object) -> list[Any]:
@@ -106,3 +115,16 @@ def _of_columns(first: Sequence[Any], columns: list[Any]) -> Any:
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*columns)
     return columns if isinstance(first, tuple) else type(first)(columns)  # type: ignore[call-arg]  # a list
+
+
+def as_function(value: Any) -> Callable[..., Any] | None:
+    """Return a function from one, from its name, or from a configuration of its arguments.
+
+    None stays None: torch's own.
+    """
+    if value is None:
+        return None
+    arguments = dict(value.items()) if isinstance(value, Mapping) else {"type": value}
+    kind = arguments.pop("type")
+    found: Any = FUNCTIONS.resolve(kind)
+    return partial(found, **arguments) if arguments else found

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from multiprocessing.util import register_after_fork
 from typing import Any, TypeVar, overload
 
 from torch.utils.data import DataLoader
 
+from engine_dataset.collate import as_function
 from engine_dataset.iterable import SplitStream, WithSourceState, is_stream
+from engine_dataset.keys import Keys
 from engine_dataset.samplers import DefaultSampler
 from engine_dataset.seeding import kept_apart, worker_init_fn
+from engine_dataset.short_pass import iterate
 from engine_dataset.worker_rng import Start, WorkerStates, Working
 from engine_dataset.worker_signals import Outliving, kill_in_place_of_asking
 from engine_dist import data_parallel
@@ -133,7 +136,9 @@ class Loader(DataLoader[Any]):
         return states.noting(_telling_of_dead_workers(self._start_inner()))
 
     def _start_inner(self) -> Iterator[Any]:
-        if not self.num_workers or not gc.isenabled():
+        if not self.num_workers:
+            return iterate(self.inner)
+        if not gc.isenabled():
             return kill_in_place_of_asking(iter(self.inner))
         # from the fork on, and not only from where the new process runs what is registered for it
         gc.disable()
@@ -151,47 +156,6 @@ class Loader(DataLoader[Any]):
             return min(self._batches, super().__len__())
         except TypeError:  # a stream of unknown length
             return self._batches
-
-
-class Keys:
-    """What a sampler or batch sampler gives, cut, and with its first given several times.
-
-    Parameters
-    ----------
-    source
-        The sampler or batch sampler.
-
-    Attributes
-    ----------
-    most : int, optional
-        What a pass ends with at the latest.
-    """
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._begun: Iterator[Any] | None = None
-        self.most: int | None = None
-
-    def repeat_first(self, times: int) -> bool:
-        """Let the next pass begin with so many more of its first; False where it has none."""
-        keys = self._begin()
-        first = list(islice(keys, 1))
-        self._begun = chain(first * (times + 1), keys) if first else None
-        return bool(first)
-
-    def __iter__(self) -> Iterator[Any]:
-        # not before the first is wanted: torch makes two iterators for a pass, and uses one
-        begun, self._begun = self._begun, None
-        yield from self._begin() if begun is None else begun
-
-    def _begin(self) -> Iterator[Any]:
-        keys = iter(self._source)
-        if self.most == 0:
-            next(keys, None)  # so that the sampler has begun, and goes on from there no more
-        return keys if self.most is None else islice(keys, self.most)
-
-    def __len__(self) -> int:
-        return len(self._source)
 
 
 def _leave_garbage(loader: Loader) -> None:
@@ -332,7 +296,7 @@ def _loader(
     made = {
         "sampler": sampler,
         "batch_sampler": batch_sampler,
-        "collate_fn": _function(settings.pop("collate_fn", "pseudo_collate")),
+        "collate_fn": as_function(settings.pop("collate_fn", "pseudo_collate")),
         "worker_init_fn": _worker_init(settings.pop("worker_init_fn", None), settings, seed),
         **settings,
     }
@@ -375,26 +339,13 @@ def _sampler(value: Any, **default_args: Any) -> Any:
     return DATA_SAMPLERS.build(value, default_args=default_args)
 
 
-def _function(value: Any) -> Callable[..., Any] | None:
-    """Return a function from one, from its name, or from a configuration of its arguments.
-
-    None stays None: torch's own.
-    """
-    if value is None:
-        return None
-    arguments = dict(value.items()) if isinstance(value, Mapping) else {"type": value}
-    kind = arguments.pop("type")
-    found: Any = FUNCTIONS.resolve(kind)
-    return partial(found, **arguments) if arguments else found
-
-
 def _worker_init(value: Any, settings: Mapping[str, Any], seed: int | None) -> Any:
     workers, rank = settings.get("num_workers", 0), data_parallel().rank
     common = {"num_workers": workers, "rank": rank, "seed": seed}
     if value is None:
         return None if seed is None else partial(worker_init_fn, **common)
     if isinstance(value, Mapping):
-        made = _function(value)
+        made = as_function(value)
         asked = inspect.signature(made).parameters if made else {}
         run = {name: one for name, one in common.items() if name in asked and name not in value}
         return partial(made, **run) if made and run else made

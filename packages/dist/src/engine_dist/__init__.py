@@ -1,5 +1,8 @@
 """Ranks, devices, collectives, strategies and checkpoint bytes for PyTorch."""
 
+from typing import TYPE_CHECKING
+
+from engine_dist import wrappers as _wrappers
 from engine_dist.activation_checkpointing import (
     turn_on_activation_checkpointing,
 )
@@ -69,8 +72,11 @@ from engine_dist.seeding import (
     set_rng_state,
 )
 from engine_dist.strategies import (
+    BaseStrategy,
+    ColossalAIStrategy,
     DDPStrategy,
     DeepSpeedStrategy,
+    FSDP1Strategy,
     FSDPStrategy,
     SingleDeviceStrategy,
     TensorParallelStrategy,
@@ -78,6 +84,7 @@ from engine_dist.strategies import (
 )
 from engine_dist.watch import LostRankError, naming_lost_ranks
 from engine_dist.wrappers import (
+    ColossalAIModelWrapper,
     MMDeepSpeedEngineWrapper,
     MMDistributedDataParallel,
     MMSeparateDistributedDataParallel,
@@ -87,16 +94,24 @@ from engine_dist.wrappers import (
     revert_sync_batchnorm,
 )
 
+if TYPE_CHECKING:
+    from engine_dist.wrappers import MMFullyShardedDataParallel
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "BaseStrategy",
+    "ColossalAIModelWrapper",
+    "ColossalAIStrategy",
     "DDPStrategy",
     "DataParallel",
     "DeepSpeedStrategy",
+    "FSDP1Strategy",
     "FSDPStrategy",
     "LostRankError",
     "MMDeepSpeedEngineWrapper",
     "MMDistributedDataParallel",
+    "MMFullyShardedDataParallel",
     "MMSeparateDistributedDataParallel",
     "RankMismatchError",
     "SingleDeviceStrategy",
@@ -156,3 +171,10 @@ __all__ = [
     "sync_random_seed",
     "turn_on_activation_checkpointing",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Return what is imported when it is asked for."""
+    if name == "MMFullyShardedDataParallel":
+        return _wrappers.MMFullyShardedDataParallel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

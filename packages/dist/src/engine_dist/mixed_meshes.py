@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import MethodType
 from typing import Any
 
@@ -48,7 +48,8 @@ def step_by_mesh(made: Any) -> None:
     for one in [made] if several is None else several.values():
         optimizer = getattr(one, "optimizer", one)
         if isinstance(optimizer, Optimizer) and _lists(optimizer):
-            optimizer.step = MethodType(_by_mesh(optimizer.step), optimizer)  # type: ignore[method-assign]  # of this one alone
+            step: Any = Optimizer.profile_hook_step(_by_mesh(_without_hooks(optimizer)))
+            optimizer.step = MethodType(step, optimizer)  # type: ignore[method-assign]  # of this one alone
 
 
 def _lists(optimizer: Optimizer) -> bool:
@@ -58,17 +59,32 @@ def _lists(optimizer: Optimizer) -> bool:
     return asked and "step" not in vars(optimizer) and len(set(map(_mesh_of, params))) > 1
 
 
-def _by_mesh(whole: Callable[..., Any]) -> Callable[..., Any]:
+def _without_hooks(optimizer: Optimizer) -> Callable[[Optimizer], Any]:
+    """Return the step of an optimizer's class, without its hooks, which are to be called once."""
+    step: Any = type(optimizer).step
+    own: Callable[[Optimizer], Any] = step.__wrapped__ if getattr(step, "hooked", False) else step
+    return own
+
+
+def _by_mesh(whole: Callable[[Optimizer], Any]) -> Callable[..., Any]:
     def step(self: Optimizer, closure: Callable[[], float] | None = None) -> float | None:
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        # what an optimizer keeps of a group, as a count of steps, goes on once
+        before = [_settings(group) for group in self.param_groups]
         for _ in each_mesh(self):
-            whole()
+            for group, settings in zip(self.param_groups, before, strict=True):
+                group.update(settings)
+            whole(self)
         return loss
 
     return step
+
+
+def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in group.items() if name != "params"}
 
 
 def _mesh_of(param: Tensor) -> Any:

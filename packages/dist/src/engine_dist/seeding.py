@@ -52,9 +52,19 @@ def set_random_seed(
         seed += data_parallel().rank
     random.seed(seed)
     np.random.seed(seed % _NUMPY_SEEDS)  # noqa: NPY002  # user code draws from the old generator
-    torch.manual_seed(seed)  # and of every accelerator
+    _seed_torch(seed)
     _set_determinism(deterministic, cudnn_benchmark)
     return seed
+
+
+def _seed_torch(seed: int) -> None:
+    plugin = hasattr(torch, torch._C._get_privateuse1_backend_name())
+    if plugin or torch.accelerator.current_accelerator() is not None:
+        torch.manual_seed(seed)
+    else:
+        # torch built for the CPU alone would keep the seed, and by whom it was set, for each kind of
+        # accelerator that it does not know: a third of what a small run needs to start
+        torch.default_generator.manual_seed(int(seed))
 
 
 def _set_determinism(deterministic: bool, cudnn_benchmark: bool | None) -> None:

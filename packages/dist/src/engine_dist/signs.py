@@ -23,6 +23,8 @@ logger = logging.getLogger("engine.dist")
 T = TypeVar("T")
 
 _STACK = 12  # frames of a rank's main thread that it tells with each sign of life
+_ORDER = "one of them has left out a call, made one more, or makes them in another order"
+_FIRST = "rank 0"
 _SILENT = 10  # signs of life that a neighbour owes before all ranks say where they stand
 
 
@@ -282,11 +284,17 @@ class Signs:
         told = [f"rank {r} {_how(after[r])}, last seen at {_place(after[r])}" for r in silent]
         behind = [] if silent else self._behind(after)
         told += [f"rank {r} lives and has come no further than {_place(after[r])}" for r in behind]
-        ranks = (*silent, *behind)
+        unlike = [] if silent or behind else _unlike(after)
+        told += [
+            f"rank {r} is at {_place(after[r])}, and {_FIRST} at {_place(after[0])}"
+            for r in unlike
+        ]
+        ranks = (*silent, *behind, *unlike)
         stacks = "".join(
             "".join(f"\n  {line}" for line in (f"rank {rank} was last seen at", *life.stack))
             for rank, life in after.items() if rank in ranks and life is not None
         )  # fmt: skip
+        told += [_ORDER] if unlike else []
         return Verdict(ranks, "; ".join(told) or "every rank gives signs of life"), stacks
 
     def _behind(self, lives: dict[int, Life | None]) -> list[int]:
@@ -299,6 +307,16 @@ class Signs:
 
 def _less(one: int | None, other: int | None) -> bool:
     return one is not None and other is not None and one < other
+
+
+def _unlike(lives: dict[int, Life | None]) -> list[int]:
+    """Return the ranks that are in another call than the first one, which has as many behind it."""
+    first = lives[0]
+    return [
+        rank for rank, life in lives.items()
+        if first is not None and life is not None and life.inside and first.inside
+        and life.calls == first.calls and life.name != first.name
+    ]  # fmt: skip
 
 
 def _how(life: Life | None) -> str:

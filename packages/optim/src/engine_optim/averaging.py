@@ -11,6 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from engine_dist.deepspeed_library import full_parameters, is_split
+from engine_dist.flat_parameters import (
+    is_fully_sharded,
+    keep_state,
+    mark_runs,
+    run_of,
+    states_whole,
+)
 from engine_optim.errors import OptimError
 from engine_optim.followed_tensors import FollowedTensors, Pairs
 from engine_registry import MODELS
@@ -239,15 +246,19 @@ class MomentumAnnealingEMA(ExponentialMovingAverage):
         return max(self.momentum, self.gamma / (self.gamma + steps))
 
 
-# what FSDP2 and DeepSpeed's engine leave in a module
+# what FSDP and DeepSpeed's engine leave in a module
 _MACHINERY = (
-    "__composable_api_state", "_external_params", "_original_parameters", "ds_", "_ds_",
+    "__composable_api_state", "_is_fsdp_managed_module", "_fsdp_use_orig_params", "_external_params", "_original_parameters", "ds_", "_ds_",
     "pre_bwd_fn", "post_bwd_fn", "all_parameters", "applied_pre_backward_ref_cnt",
 )  # fmt: skip
 
 
 def _copy(model: nn.Module) -> nn.Module:
-    """Return a deep copy; of modules that are FSDP2's or an engine's, without its hooks and state."""
+    """Return a deep copy; of modules that are FSDP's or an engine's, without its hooks and state."""
+    if any(is_fully_sharded(m) or any(map(run_of, m.parameters(False))) for m in model.modules()):
+        copy = _bare_copy(model, {})
+        keep_state(copy, states_whole(model))
+        return copy
     sharded = any(hasattr(m, "set_requires_gradient_sync") for m in model.modules())
     parameters = list(model.parameters())
     if not sharded and not any(is_split(p) for p in parameters):
@@ -257,6 +268,8 @@ def _copy(model: nn.Module) -> nn.Module:
 
 
 def _bare_copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    while is_fully_sharded(module):
+        module = module._fsdp_wrapped_module  # type: ignore[assignment]  # torch's
     kind = type(module)
     if hasattr(module, "set_requires_gradient_sync"):
         kind = kind.__bases__[-1]  # the class that ``fully_shard`` derived from
@@ -271,6 +284,7 @@ def _bare_copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     for name, param in module._parameters.items():
         if param is not None and id(param) not in memo:
             memo[id(param)] = nn.Parameter(param.detach().clone())
+            mark_runs([(memo[id(param)], run_of(param))])
         copy.register_parameter(name, memo.get(id(param)))
     for name, buffer in module._buffers.items():
         persistent = name not in module._non_persistent_buffers_set

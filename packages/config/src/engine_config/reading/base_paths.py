@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from engine_config.errors import (
@@ -43,7 +44,7 @@ def locate_base(
         )
     match = _IN_PACKAGE.fullmatch(name)
     if match:
-        path = _in_package(match[1], match[2], at)
+        path = locate_in_package(match[1], match[2], at)
         _refuse_outside(path, name, folders, at)
         return path, match[1]
     path = os.path.join(os.path.dirname(file), name)
@@ -91,14 +92,24 @@ def find_package(name: str) -> str | None:
     return next(filter(os.path.isdir, folders), None)
 
 
-def _in_package(package: str, name: str, at: Origin) -> str:
-    root = find_package(package)
-    if root is None:
-        raise ConfigFileNotFoundError(
-            f"{package}::{name} needs the package {package!r}, which is not installed", at
-        )
-    # A wheel carries its configs in .mim, an editable install has them beside the package.
-    folders = [os.path.join(root, ".mim"), os.path.dirname(root)]
+def locate_in_package(package: str, name: str, at: Origin | None = None) -> str:
+    """Return the path of a config of an installed package.
+
+    Parameters
+    ----------
+    package
+        The package, as it is imported.
+    name
+        The config's path below the package's ``configs``, or the name of a model in its index.
+    at
+        Where that was asked for, for errors.
+
+    Raises
+    ------
+    ConfigFileNotFoundError
+        There is no such package or file.
+    """
+    folders = _folders_of(package, f"{package}::{name}", at)
     for folder in folders:
         for candidate in (os.path.join(folder, "configs", name), _from_index(folder, name)):
             if candidate is not None and os.path.isfile(candidate):
@@ -110,15 +121,41 @@ def _in_package(package: str, name: str, at: Origin) -> str:
     )
 
 
+def models_in_index(package: str) -> list[dict[str, Any]]:
+    """Return what the model index of an installed package says of its models.
+
+    ``Config`` of each is the path of its config, without links.
+    """
+    return [
+        {**model, "Config": os.path.realpath(os.path.join(folder, str(model.get("Config", ""))))}
+        for folder in _folders_of(package, package, None)
+        for model in _models(folder)
+    ]
+
+
+def _folders_of(package: str, asked: str, at: Origin | None) -> list[str]:
+    root = find_package(package)
+    if root is None:
+        raise ConfigFileNotFoundError(
+            f"{asked} needs the package {package!r}, which is not installed", at
+        )
+    # A wheel carries its configs in .mim, an editable install has them beside the package.
+    return [os.path.join(root, ".mim"), os.path.dirname(root)]
+
+
 def _from_index(folder: str, name: str) -> str | None:
     """Look a config up by its model's name or the end of its path."""
     wanted = name.removesuffix(".py")
-    for part in _listed(os.path.join(folder, "model-index.yml"), "a model index", "Import", str):
-        for model in _listed(os.path.join(folder, part), "a metafile", "Models", dict):
-            config = str(model.get("Config", ""))
-            if model.get("Name") == wanted or config.endswith(f"/{wanted}.py"):
-                return os.path.join(folder, config)
+    for model in _models(folder):
+        config = str(model.get("Config", ""))
+        if model.get("Name") == wanted or config.endswith(f"/{wanted}.py"):
+            return os.path.join(folder, config)
     return None
+
+
+def _models(folder: str) -> Iterator[dict[str, Any]]:
+    for part in _listed(os.path.join(folder, "model-index.yml"), "a model index", "Import", str):
+        yield from _listed(os.path.join(folder, part), "a metafile", "Models", dict)
 
 
 def _listed(path: str, what: str, key: str, kind: type[T]) -> list[T]:

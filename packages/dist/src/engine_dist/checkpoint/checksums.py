@@ -28,6 +28,8 @@ __all__ = ["remove_checkpoint", "sign_checkpoint", "signer", "verify_checkpoint"
 FOLDER_SUMS = "checksums.json"
 #: how the files end in which DeepSpeed's engine saves models
 ENGINE_FILES = "model_states.pt"
+#: what every folder holds that ColossalAI's booster writes
+BOOSTERS = ("meta.pth", "model")
 _CHUNK = 2**22
 _NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
@@ -120,13 +122,14 @@ def verify_checkpoint(path: str | os.PathLike[str]) -> None:
 
 def _verify_folder(folder: Path) -> None:
     # DeepSpeed's folders have no .metadata; those that MMEngine wrote have no checksums either
-    known = any(folder.glob(f"*{ENGINE_FILES}"))
+    known = any(folder.glob(f"*{ENGINE_FILES}")) or all((folder / n).exists() for n in BOOSTERS)
     if not known and not (folder / ".metadata").is_file():
         raise CorruptCheckpointError(f"{folder} is no whole sharded checkpoint: no .metadata")
-    sums = folder_sums(folder) or {}
-    check_sizes(folder, sums)
-    for name, noted in sums.items():
-        check_sum(folder / name, noted)
+    for part in (folder, *(inner for inner in sorted(folder.iterdir()) if inner.is_dir())):
+        sums = folder_sums(part) or {}
+        check_sizes(part, sums)
+        for name, noted in sums.items():
+            check_sum(part / name, noted)
 
 
 def folder_sums(folder: Path) -> dict[str, dict[str, int]] | None:

@@ -22,6 +22,7 @@ __all__ = [
     "is_split_folder",
     "read_engine_folder",
     "weights_of",
+    "with_weights",
 ]
 
 # in one of DeepSpeed's files ``optimizer`` is the engine's own; a run's stands under another name
@@ -50,14 +51,23 @@ def read_engine_folder(folder: Path) -> dict[str, Any]:
     CheckpointError
         If a file of it is damaged, or asks for more than DeepSpeed's own records.
     """
-    state = engine_state(folder)
-    weights = state["state_dict"] = weights_of(folder)
+    return with_weights(engine_state(folder), weights_of(folder))
+
+
+def with_weights(state: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
+    """Return a state with its weights, or their averages where it has such, in their place.
+
+    So has every other checkpoint: the average is what is to be used.
+    """
     averaged = state.get("ema_state_dict")
-    if averaged:  # as every other checkpoint has it: the average is what is to be used
-        state["state_dict"] = {name: averaged[f"module.{name}"] for name in weights}
-        trained = {f"module.{name}": value for name, value in weights.items()}
-        state["ema_state_dict"] = {**averaged, **trained}
-    return state
+    if not averaged:
+        return {**state, "state_dict": weights}
+    trained = {f"module.{name}": value for name, value in weights.items()}
+    return {
+        **state,
+        "state_dict": {name: averaged[f"module.{name}"] for name in weights},
+        "ema_state_dict": {**averaged, **trained},
+    }
 
 
 def engine_state(folder: Path) -> dict[str, Any]:

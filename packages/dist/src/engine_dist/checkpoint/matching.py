@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from engine_dist.checkpoint.errors import StateMismatchError
 from engine_dist.checkpoint.reports import LoadReport, fits, shape_of
 from engine_dist.checkpoint.state_dicts import plain_names
+from engine_dist.flat_parameters import run_of
 from engine_dist.scattering import split_like
 
 __all__ = ["STRIP_MODULE", "compare", "load_state_dict", "revise"]
@@ -147,7 +148,7 @@ def _load(
         report = _report(module, own, taken, mismatched, may_miss)
         _refuse(report, strict=strict, allow_few=allow_few)
     except (RuntimeError, TypeError, ValueError) as error:
-        _put_back(own, kept)
+        _put_back(module, own, kept)
         if isinstance(error, StateMismatchError):
             raise
         raise StateMismatchError(f"{type(module).__name__} refused the state: {error}") from error
@@ -190,7 +191,10 @@ def _refuse(report: LoadReport, *, strict: bool, allow_few: bool) -> None:
         raise error
 
 
-def _put_back(own: Mapping[str, Any], kept: Mapping[str, Tensor]) -> None:
+def _put_back(module: nn.Module, own: Mapping[str, Any], kept: Mapping[str, Tensor]) -> None:
+    if any(run_of(param) for param in module.parameters()):  # of which a state holds copies
+        module.load_state_dict(kept, strict=False)
+        return
     with torch.no_grad():
         for name, value in kept.items():
             own[name].copy_(value)

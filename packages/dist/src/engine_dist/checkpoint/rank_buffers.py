@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine_dist.checkpoint.state_dicts import plain_names
 from engine_dist.data_parallel import data_parallel
 from engine_dist.object_collectives import all_gather_object
 from engine_dist.ranks import get_world_size
@@ -17,7 +18,13 @@ __all__ = ["gather_buffers", "own_buffers", "put_buffers"]
 
 
 def _saved_buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Yield the buffers that a state of the module has, by their names in it."""
+    """Yield the buffers that a state of the module has, by their names without those of wrappers."""
+    buffers = dict(_held_buffers(module))
+    names = plain_names(module, buffers)
+    yield from ((names[name], buffer) for name, buffer in buffers.items())
+
+
+def _held_buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for prefix, part in module.named_modules():
         for name, buffer in part._buffers.items():
             if buffer is None or name in part._non_persistent_buffers_set:

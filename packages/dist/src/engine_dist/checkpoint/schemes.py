@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from urllib.request import url2pathname
 
 from engine_config import fileio
+from engine_dist.checkpoint.booster_folders import is_booster_folder, read_booster_folder
 from engine_dist.checkpoint.downloads import download
 from engine_dist.checkpoint.engine_folders import is_engine_folder, read_engine_folder
 from engine_dist.checkpoint.errors import CorruptCheckpointError, MissingCheckpointError
@@ -47,6 +48,8 @@ class _PlacedLoader:
         with self.place(filename) as path:
             if is_engine_folder(path):
                 loaded = placed(read_engine_folder(Path(path)), map_location)
+            elif is_booster_folder(path):
+                loaded = placed(read_booster_folder(Path(path)), map_location)
             elif find_folder(path).is_dir():
                 from engine_dist.checkpoint.sharded_reading import read_sharded
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from engine_dist.checkpoint.state_dicts import get_state_dict
-from engine_dist.strategies.strategy import Strategy
+from engine_dist.strategies.surface import BaseStrategy
 from engine_dist.strategies.wrapping.replicated import Replicated, Wrap
 from engine_dist.wrappers.unwrapping import unwrap
 from engine_registry import STRATEGIES
@@ -18,7 +18,7 @@ __all__ = ["DDPStrategy"]
 
 
 @STRATEGIES.register_module()
-class DDPStrategy(Strategy):
+class DDPStrategy(BaseStrategy):
     """Train one replica a process with ``DistributedDataParallel``.
 
     Parameters
@@ -33,7 +33,7 @@ class DDPStrategy(Strategy):
     device : str or torch.device, optional
         Where the model goes; by default this process' accelerator, or the CPU.
     **roles
-        The other roles of `Strategy`.
+        The other parameters of `BaseStrategy`.
 
     Examples
     --------
@@ -54,6 +54,6 @@ class DDPStrategy(Strategy):
         """Return the model with the batch norms that ``sync_bn`` asks for."""
         return self._replicated.convert(model)
 
-    def model_state_dict(self, model: nn.Module) -> dict[str, Any]:
+    def _state_of(self, model: nn.Module) -> dict[str, Any]:
         """Return the state of the user's module, the same whatever wraps it or its parts."""
         return get_state_dict(unwrap(model))

@@ -19,7 +19,8 @@ from engine_dist.strategies.deepspeed_config import NEVER, config_of, refuse_mis
 from engine_dist.strategies.fsdp_settings import choice_of
 from engine_dist.strategies.state_io import CommonState
 from engine_dist.strategies.state_io.engine_folder import EngineFolder
-from engine_dist.strategies.strategy import Prepared, Strategy
+from engine_dist.strategies.strategy import Prepared
+from engine_dist.strategies.surface import BaseStrategy
 from engine_dist.wrappers.deepspeed import MMDeepSpeedEngineWrapper
 from engine_dist.wrappers.unwrapping import unwrap
 from engine_registry import STRATEGIES
@@ -28,11 +29,12 @@ __all__ = ["DeepSpeedStrategy"]
 
 # in ``activation_checkpointing`` what is ours
 _CHOICE = ("classes", "names", "min_params")
+_OF_A_RUN = ("work_dir", "experiment_name", "env_kwargs", "log_kwargs", "auto_scale_lr")
 O = TypeVar("O")  # noqa: E741  # the optimizer, whatever the caller makes
 
 
 @STRATEGIES.register_module()
-class DeepSpeedStrategy(Strategy):
+class DeepSpeedStrategy(BaseStrategy):
     """Train with DeepSpeed: optimizer, gradients and weights split over processes, as ZeRO's stage says.
 
     The engine owns accumulation, clipping and precision: they are set here. It needs an optimizer
@@ -64,7 +66,8 @@ class DeepSpeedStrategy(Strategy):
     exclude_frozen_parameters : bool, optional
         Save no weights that are not trained. They must be there before a run goes on.
     **kwargs
-        More entries of DeepSpeed's configuration.
+        What `BaseStrategy` takes of a run, ``work_dir`` and the like; the rest are more entries of
+        DeepSpeed's configuration.
 
     Raises
     ------
@@ -94,12 +97,14 @@ class DeepSpeedStrategy(Strategy):
         recomputed = dict(activation_checkpointing or {})
         choice = {name: recomputed.pop(name) for name in _CHOICE if name in recomputed}
         self._files = EngineFolder(exclude_frozen=bool(exclude_frozen_parameters))
+        run = {name: kwargs.pop(name) for name in _OF_A_RUN if name in kwargs}
         super().__init__(
             device,
             activation=[Checkpointed(choice_of("activation_checkpointing", choice))]
             if choice
             else (),
             state_io=self._files,
+            **run,
         )
         given = {
             "zero_optimization": zero_optimization,
@@ -124,6 +129,11 @@ class DeepSpeedStrategy(Strategy):
         return stage_of(self.config)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called in the table of what strategies can do: its stage counts."""
+        return f"DeepSpeedStrategy(stage={self.stage})", *super().names
+
+    @property
     def forward_is_collective(self) -> bool:
         """Whether weights are split, and so gathered in each forward pass."""
         return self.stage == 3
@@ -135,7 +145,7 @@ class DeepSpeedStrategy(Strategy):
         deepspeed()  # what is missing is said before anything else is done
         super().setup_environment(launcher, dist_cfg)
 
-    def prepare(
+    def _prepare(
         self, model: nn.Module, make_optimizer: Callable[[nn.Module], O] | None = None
     ) -> Prepared[O]:
         """Let the engine take a model and its optimizer; without one, only put it in its place.
@@ -148,10 +158,11 @@ class DeepSpeedStrategy(Strategy):
             If it does itself what the engine does.
         """
         if make_optimizer is None or self._files.engine is not None:
-            return super().prepare(model, make_optimizer)
+            return super()._prepare(model, make_optimizer)
         self._require_job()
         inner = model if model is self._in_place else self._put_in_place(model)
         wrapper = make_optimizer(inner)
+        self._require_optimizers(wrapper)
         refuse_misfit(wrapper, self.config)
         driver: Any = wrapper
         engine, optimizer, _, _ = deepspeed().initialize(
@@ -170,7 +181,7 @@ class DeepSpeedStrategy(Strategy):
                 super().initialise(model)
             self._files.refresh()
 
-    def model_state_dict(self, model: nn.Module) -> dict[str, Any]:
+    def _state_of(self, model: nn.Module) -> dict[str, Any]:
         """Return the state of the user's module, whole and on every process."""
         module = unwrap(model)
         state = module.state_dict()
@@ -183,6 +194,9 @@ class DeepSpeedStrategy(Strategy):
     def weights_to_save(self, model: nn.Module) -> dict[str, Any]:
         """Return nothing where the engine saves its weights by itself."""
         return {} if self._files.engine is not None else super().weights_to_save(model)
+
+    def _weights_held(self) -> dict[str, Any]:
+        return self.weights_to_save(self.model)
 
     def resume_checkpoint(
         self,
@@ -198,12 +212,12 @@ class DeepSpeedStrategy(Strategy):
         self._taken_up = Path(path), optimizer
         return {"optimizer": {}, **engine_state(Path(path)), "state_dict": {}}
 
-    def load_model_state_dict(
+    def _give(
         self,
         model: nn.Module,
         state_dict: Mapping[str, Any],
-        strict: bool = False,
-        logger: logging.Logger | str | None = None,
+        strict: bool,
+        logger: logging.Logger | str | None,
     ) -> None:
         """Give the user's module a state, or let the engine take up what it saved itself."""
         taken_up, self._taken_up = self._taken_up, None

@@ -35,7 +35,7 @@ def config_of(
     Raises
     ------
     ValueError
-        If the file cannot be read, or something is given twice with two values.
+        If the file cannot be read, something is given twice with two values, or nothing would come of it.
     """
     made = _read(config)
     for name, value in given.items():
@@ -52,6 +52,7 @@ def config_of(
         made["train_micro_batch_size_per_gpu"] = 1  # it counts samples by it, and nothing else
     made.setdefault("gradient_accumulation_steps", 1)
     made.setdefault("steps_per_print", NEVER)
+    _refuse_idle_offload(made)
     if stage_of(made) == 3:
         made["zero_optimization"] = {**_ZERO3_DEFAULTS, **made["zero_optimization"]}
     return made
@@ -60,6 +61,21 @@ def config_of(
 def stage_of(config: Mapping[str, Any]) -> int:
     """Return the stage of ZeRO in a configuration: 0 where nothing is split."""
     return int((config.get("zero_optimization") or {}).get("stage", 0))
+
+
+def _refuse_idle_offload(config: Mapping[str, Any]) -> None:
+    """Raise for offloading that the engine would pass over without a word."""
+    zero = config.get("zero_optimization") or {}
+    offloaded = [name for name in ("offload_optimizer", "offload_param") if _is_on(zero.get(name))]
+    if offloaded and stage_of(config) == 0:
+        raise ValueError(
+            f"zero_optimization has {' and '.join(offloaded)}, and stage 0, which splits nothing: the "
+            "engine offloads what it splits, so give it a stage from 1 to 3"
+        )
+
+
+def _is_on(offload: Any) -> bool:
+    return bool(offload) and str(offload.get("device", "none")) != "none"
 
 
 def _read(config: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:

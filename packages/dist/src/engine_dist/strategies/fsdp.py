@@ -14,10 +14,12 @@ from engine_dist.object_collectives import all_gather_object, broadcast_object_l
 from engine_dist.ranks import is_distributed, is_main_process
 from engine_dist.seeding import get_rng_state, set_rng_state
 from engine_dist.strategies.activation import Activation, Checkpointed, Compiled
+from engine_dist.strategies.first_weights import require_job, set_first_weights
+from engine_dist.strategies.fsdp1 import GoesToFSDP1
 from engine_dist.strategies.fsdp_settings import choice_of, recomputed_of, settings_of
 from engine_dist.strategies.precision import AsIs, Mixed
 from engine_dist.strategies.state_io import ScatteredState
-from engine_dist.strategies.strategy import Prepared, Strategy
+from engine_dist.strategies.strategy import Prepared
 from engine_dist.strategies.wrapping import Sharded
 from engine_dist.strategies.wrapping.tensor_parallel import TensorParallel
 from engine_registry import STRATEGIES
@@ -28,7 +30,7 @@ O = TypeVar("O")  # noqa: E741  # the optimizer, whatever the caller makes
 
 
 @STRATEGIES.register_module()
-class FSDPStrategy(Strategy):
+class FSDPStrategy(GoesToFSDP1):
     """Split parameters, gradients and the optimizer's state over the processes (``fully_shard``).
 
     A checkpoint of one file holds the whole state, as that of any other strategy does: it is put
@@ -38,8 +40,10 @@ class FSDPStrategy(Strategy):
     ----------
     model_wrapper : Mapping, optional
         MMEngine's settings of ``MMFullyShardedDataParallel``: its ``auto_wrap_policy``,
-        ``sharding_strategy``, ``cpu_offload`` and ``mixed_precision`` become those below; of others
-        the log says that they are without effect.
+        ``sharding_strategy``, ``cpu_offload`` and ``mixed_precision`` become those below. Where it
+        asks for what FSDP1 alone has (``buffer_dtype``, ``ignored_modules``, ``param_init_fn``, a
+        prefetch that is not FSDP2's), a `FSDP1Strategy` is made in place of this one, and the log
+        says so; what neither does, the log says, too.
     skip_init_weights : bool
         Do not call the model's ``init_weights`` before training, as where all is loaded anyway.
     state_dict_cfg : str or Mapping
@@ -68,6 +72,8 @@ class FSDPStrategy(Strategy):
         `TensorParallelStrategy`.
     device : str or torch.device, optional
         Where the model goes; by default this process' accelerator, or the CPU.
+    **run
+        What `BaseStrategy` takes of a run, ``work_dir`` and the like.
 
     Raises
     ------
@@ -93,6 +99,7 @@ class FSDPStrategy(Strategy):
         compile_blocks: Mapping[str, Any] | None = None,
         tensor_parallel: Any = None,
         device: str | torch.device | None = None,
+        **run: Any,
     ) -> None:
         given = {
             "wrap": wrap, "mixed_precision": mixed_precision, "cpu_offload": cpu_offload,
@@ -116,6 +123,7 @@ class FSDPStrategy(Strategy):
             precision=mixed or AsIs(),
             activation=_activation(compile_blocks, activation_checkpointing),
             state_io=ScatteredState(),
+            **run,
         )
         self.tensor_parallel: TensorParallel | None = tensor_parallel
         self.skip_init_weights = skip_init_weights
@@ -135,7 +143,7 @@ class FSDPStrategy(Strategy):
             else:
                 yield
 
-    def prepare(
+    def _prepare(
         self, model: nn.Module, make_optimizer: Callable[[nn.Module], O] | None = None
     ) -> Prepared[O]:
         """Split a model, then let ``make_optimizer`` see what is left of it here.
@@ -147,16 +155,11 @@ class FSDPStrategy(Strategy):
         RuntimeError
             If the process has joined no others.
         """
-        if not is_distributed():
-            raise RuntimeError(
-                f"{type(self).__name__} splits a model over processes, and this one has joined none: "
-                "start the job by torchrun (or srun, mpirun) and give its launcher='pytorch' ('slurm', "
-                "'mpi'), or use SingleDeviceStrategy"
-            )
+        require_job(type(self).__name__)
         known = model is self._in_place
         if not known and make_optimizer is not None:
             self._set_first_weights(model)
-        prepared = super().prepare(model, make_optimizer)
+        prepared = super()._prepare(model, make_optimizer)
         if make_optimizer is not None or not known:  # one that was made before is still there
             self.state_io.learn(prepared.model, prepared.optimizer)
         step_by_mesh(prepared.optimizer)
@@ -166,10 +169,9 @@ class FSDPStrategy(Strategy):
         """Leave a prepared model as it is: it has its first weights."""
 
     def _set_first_weights(self, model: nn.Module) -> None:
-        initialise_weights = getattr(model, "init_weights", None)
-        if initialise_weights is not None and not self.skip_init_weights:
+        if not self.skip_init_weights:
             with self._generators_together():
-                initialise_weights()
+                set_first_weights(model)
 
     @contextmanager
     def _generators_together(self) -> Iterator[None]:

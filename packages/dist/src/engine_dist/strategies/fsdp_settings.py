@@ -9,18 +9,21 @@ from typing import Any
 
 from torch import nn
 
+from engine_dist.named_functions import function_of
 from engine_dist.ranks import get_local_size, get_world_size
 from engine_dist.strategies.choosing import Choice
-from engine_registry import FUNCTIONS
 
-__all__ = ["choice_of", "recomputed_of", "settings_of"]
+__all__ = ["choice_of", "recomputed_of", "refuse_other_wrapper", "settings_of", "wrap_of"]
 
 logger = logging.getLogger("engine.dist")
 
 _WRAPPERS = ("MMFullyShardedDataParallel", "FullyShardedDataParallel")
 _STATE_FORMS = ("local", "full", "sharded")
 # what FSDP2 always does, or has no need of
-_ANYWAY = {"use_orig_params": True, "sync_module_states": True, "limit_all_gathers": True}
+_ANYWAY = {
+    "use_orig_params": True, "sync_module_states": True, "limit_all_gathers": True,
+    "backward_prefetch": "BACKWARD_PRE", "forward_prefetch": False,
+}  # fmt: skip
 
 
 def settings_of(
@@ -85,24 +88,9 @@ def recomputed_of(value: Mapping[str, Any]) -> Choice:
     if "check_fn" not in value:
         return choice_of("activation_checkpointing", value)
     left = {f"activation_checkpointing.{key}": item for key, item in value.items()}
-    check: Any = _function("check_fn", left.pop("activation_checkpointing.check_fn"))
+    check: Any = function_of("check_fn", left.pop("activation_checkpointing.check_fn"))
     _tell_of_left(left)
     return Choice(where=check)
-
-
-def _function(name: str, value: Any) -> Callable[..., Any]:
-    """Return a function from one, from its name in ``FUNCTIONS``, or from a dict with arguments."""
-    if isinstance(value, Mapping) and "type" in value:
-        arguments = {key: item for key, item in value.items() if key != "type"}
-        return partial(_function(name, value["type"]), **arguments)
-    found = FUNCTIONS.get(value) if isinstance(value, str) else value
-    if not callable(found):
-        raise ValueError(
-            f"{name} is a function, the name of one that FUNCTIONS has, or a dict of type and "
-            f"arguments, got {value!r}"
-        )
-    function: Callable[..., Any] = found
-    return function
 
 
 def _check_state_form(form: Any) -> None:
@@ -118,10 +106,22 @@ def _check_state_form(form: Any) -> None:
         )  # fmt: skip
 
 
-def _mapped(wrapper: dict[str, Any]) -> dict[str, Any]:
+def refuse_other_wrapper(wrapper: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of FSDP1's wrapper without their type.
+
+    Raises
+    ------
+    ValueError
+        If that is another.
+    """
     kind = wrapper.pop("type", _WRAPPERS[0])
     if str(getattr(kind, "__name__", kind)).rsplit(".", 1)[-1] not in _WRAPPERS:
         raise ValueError(f"model_wrapper is of the type {_WRAPPERS[0]}, got {kind!r}")
+    return wrapper
+
+
+def _mapped(wrapper: dict[str, Any]) -> dict[str, Any]:
+    wrapper = refuse_other_wrapper(wrapper)
     made: dict[str, Any] = {}
     for name, read in _READ.items():
         value = wrapper.pop(name, None)
@@ -141,23 +141,37 @@ def _tell_of_left(left: Mapping[str, Any]) -> None:
 
 
 def _wrap(policy: Any) -> dict[str, Any]:
+    return {"wrap": wrap_of(policy)}
+
+
+def wrap_of(policy: Any) -> Any:
+    """Return which modules one of FSDP1's policies gathers one by one, as ``wrap`` says it.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     settings = dict(policy) if isinstance(policy, Mapping) else {"type": policy}
+    while isinstance(settings.get("type"), partial):  # as configurations in Python have it
+        inner = settings.pop("type")
+        settings = {"type": inner.func, **inner.keywords, **settings}
     kind = str(getattr(settings.get("type"), "__name__", settings.get("type"))).rsplit(".", 1)[-1]
     if kind == "size_based_auto_wrap_policy":
-        return {"wrap": {"min_params": int(settings.get("min_num_params", 1e8))}}
+        return {"min_params": int(settings.get("min_num_params", 1e8))}
     for name, key in _BY_CLASS.items():
         if kind == name and key in settings:
             classes = settings[key]
             one = isinstance(classes, (str, type))
-            return {"wrap": {"classes": [classes] if one else list(classes)}}
-    asked = _function("auto_wrap_policy", settings)
+            return {"classes": [classes] if one else list(classes)}
+    asked = function_of("auto_wrap_policy", settings)
 
     def where(module: nn.Module) -> object:
         """Ask a function of FSDP1's kind whether a module is gathered by itself."""
         size = sum(param.numel() for param in module.parameters())
         return asked(module=module, recurse=False, nonwrapped_numel=size)
 
-    return {"wrap": Choice(where=where)}
+    return Choice(where=where)
 
 
 _BY_CLASS = {

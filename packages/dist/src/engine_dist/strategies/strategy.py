@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -76,6 +76,9 @@ class Strategy:
     state_io : StateIO, optional
         How a state gets to a file and back; by default in the forms that all share.
     """
+
+    #: the optimizer wrapper that this strategy needs, where a configuration names none
+    optim_wrapper_type: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -146,8 +149,16 @@ class Strategy:
         if model is not self._in_place:
             model = self._in_place = self._put_in_place(model)
         made = None if make_optimizer is None else make_optimizer(model)
-        require_optimizers(type(self), made)
+        self._require_optimizers(made)
         return Prepared(model, made)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called in the table of `engine_dist.capabilities`, the most special name first."""
+        return tuple(kind.__name__ for kind in type(self).__mro__)
+
+    def _require_optimizers(self, made: Any) -> None:
+        require_optimizers(self.names, made)
 
     def _put_in_place(self, model: nn.Module) -> nn.Module:
         for activation in self.activation:

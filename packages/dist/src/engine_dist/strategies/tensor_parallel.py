@@ -43,6 +43,8 @@ class TensorParallelStrategy(FSDPStrategy):
         ``tensor_parallel_plan``.
     skip_init_weights, activation_checkpointing, meta_init, compile_blocks, device
         As in `FSDPStrategy`.
+    **run
+        What `BaseStrategy` takes of a run, ``work_dir`` and the like.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class TensorParallelStrategy(FSDPStrategy):
         meta_init: bool = False,
         compile_blocks: Mapping[str, Any] | None = None,
         device: str | torch.device | None = None,
+        **run: Any,
     ) -> None:
         how = TensorParallel(size, plan)
         super().__init__(
@@ -75,6 +78,7 @@ class TensorParallelStrategy(FSDPStrategy):
             compile_blocks=compile_blocks,
             tensor_parallel=how,
             device=device,
+            **run,
         )
         self.wrapping = _SplitLayers(how)
 

@@ -28,7 +28,7 @@ class ZeRO1Strategy(DDPStrategy):
     Parameters are `DDPStrategy`'s.
     """
 
-    def prepare(
+    def _prepare(
         self, model: nn.Module, make_optimizer: Callable[[nn.Module], O] | None = None
     ) -> Prepared[O]:
         """Put a model in its place, and share out the states of what ``make_optimizer`` makes.
@@ -41,7 +41,7 @@ class ZeRO1Strategy(DDPStrategy):
         TypeError
             If it is none of them.
         """
-        prepared = super().prepare(model, make_optimizer)
+        prepared = super()._prepare(model, make_optimizer)
         made: Any = prepared.optimizer
         if made is None:
             return prepared

@@ -165,7 +165,7 @@ def _as(module: nn.Module, kind: Any) -> nn.Module:
     if shared.copies > 1 and issubclass(kind, nn.SyncBatchNorm):
         # a batch counts once, whoever computes it together
         settings["process_group"] = shared.group
-    made = kind(module.num_features, **settings)
+    made: nn.Module = kind(module.num_features, **settings)
     made._parameters = module._parameters
     made._buffers = module._buffers
     return made.train(module.training)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from engine_dist.flat_parameters import is_fully_sharded
 from engine_registry import MODEL_WRAPPERS, Registry
 
 __all__ = ["is_model_wrapper", "unwrap"]
@@ -12,7 +13,7 @@ __all__ = ["is_model_wrapper", "unwrap"]
 
 def is_model_wrapper(model: nn.Module, registry: Registry[nn.Module] = MODEL_WRAPPERS) -> bool:
     """Tell whether ``model`` is a wrapper of torch's or one that ``registry`` or its children hold."""
-    if isinstance(model, (DataParallel, DistributedDataParallel)):
+    if isinstance(model, (DataParallel, DistributedDataParallel)) or is_fully_sharded(model):
         return True
     if any(
         isinstance(entry, type) and isinstance(model, entry)

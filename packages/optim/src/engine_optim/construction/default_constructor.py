@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from engine_dist.flat_parameters import shape_when_whole
 from engine_dist.wrappers import unwrap
 from engine_optim.construction.checks import check_paramwise, warn_unknown, warn_unmatched
 from engine_optim.construction.groups import build_optimizer, merge_groups, param_table
@@ -216,7 +217,7 @@ class DefaultOptimWrapperConstructor:
             decay = cfg["bias_decay_mult"]
         elif "dwconv_decay_mult" in cfg and _is_depthwise(module):
             decay = cfg["dwconv_decay_mult"]
-        elif "flat_decay_mult" in cfg and param.ndim == 1 and not in_deformable:
+        elif "flat_decay_mult" in cfg and len(shape_when_whole(param)) == 1 and not in_deformable:
             decay = cfg["flat_decay_mult"]
         else:
             decay = 1.0

@@ -41,6 +41,12 @@ LIBRARIES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "bitsandbytes": ("bitsandbytes.optim", _bitsandbytes()),
+    "colossalai": (
+        "colossalai.nn.optimizer",
+        [
+            "CAME", "CPUAdam", "FusedAdam", "FusedLAMB", "FusedSGD", "HybridAdam", "Lamb", "Lars",
+        ],
+    ),
     "torchao": (
         "torchao.optim",
         [

@@ -36,6 +36,8 @@ class CosineRestartParamScheduler(_ParamScheduler):
         must be given.
     """
 
+    _endless = True
+
     epoch_fields = ("periods",)
 
     def __init__(

@@ -88,6 +88,8 @@ class LinearParamScheduler(FactorScheduler):
 class ExponentialParamScheduler(FactorScheduler):
     """Multiply by ``gamma`` every step."""
 
+    _endless = True
+
     def __init__(
         self,
         optimizer: ParamGroupHolder,
@@ -110,6 +112,8 @@ class ExponentialParamScheduler(FactorScheduler):
 @PARAM_SCHEDULERS.register_module()
 class StepParamScheduler(FactorScheduler):
     """Multiply by ``gamma`` every ``step_size`` steps."""
+
+    _endless = True
 
     epoch_fields = ("step_size",)
 
@@ -139,6 +143,8 @@ class StepParamScheduler(FactorScheduler):
 @PARAM_SCHEDULERS.register_module()
 class MultiStepParamScheduler(FactorScheduler):
     """Multiply by ``gamma`` at each milestone (steps since ``begin``; twice named counts twice)."""
+
+    _endless = True
 
     epoch_fields = ("milestones",)
 
@@ -225,6 +231,11 @@ class CosineAnnealingParamScheduler(_FlooredScheduler):
     def factor_at(self, t: int) -> float:
         """Return the factor at step ``t``."""
         return curves.cosine(t, self.T_max)
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether it is for more steps, or fewer: past the bottom, which is its end, it would rise again."""
+        return self.T_max != self.end - self.begin
 
 
 @PARAM_SCHEDULERS.register_module()

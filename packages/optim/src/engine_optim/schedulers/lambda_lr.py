@@ -30,6 +30,8 @@ class LambdaParamScheduler(_ParamScheduler):
         may name registered functions only.
     """
 
+    _endless = True
+
     _unsaved = frozenset({"optimizer", "lr_lambdas"})
 
     def __init__(

@@ -36,6 +36,8 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
         A smaller change than this is not made.
     """
 
+    _endless = True
+
     need_val_args: ClassVar[bool] = True
 
     def __init__(

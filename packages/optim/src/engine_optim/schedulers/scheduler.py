@@ -65,6 +65,8 @@ class _ParamScheduler:
     # Parameters that count epochs, which `build_iter_from_epoch` multiplies by the epoch's length.
     epoch_fields: ClassVar[tuple[str, ...]] = ()
     need_val_args: ClassVar[bool] = False
+    # whether no value is reckoned from the end
+    _endless: ClassVar[bool] = False
     _unsaved: ClassVar[frozenset[str]] = frozenset({"optimizer"})
 
     def __init__(
@@ -132,6 +134,25 @@ class _ParamScheduler:
             return
         self.last_step += 1
         self._write(self._get_value())
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether a later end changes no value before the end of now: the curve goes on behind it."""
+        return self._endless
+
+    def extend(self, end: int) -> None:
+        """Let it run on to a later end, and make up the steps that it has let pass behind its own.
+
+        Measurements that one has let pass are gone.
+        """
+        if end <= self.end:
+            raise ScheduleError(f"end={end} is not later than the end of now, {self.end}")
+        passed, self.end = self._global_step - self.end, end
+        if passed < 0 or self.need_val_args:
+            return
+        self._global_step -= passed + 1
+        for _ in range(passed + 1):
+            self.step()
 
     def _check_order(self) -> None:
         """Warn, at the second value, of an optimizer that has made no step with the first."""

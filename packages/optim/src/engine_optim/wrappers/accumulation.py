@@ -14,7 +14,6 @@ from engine_optim.wrappers.base import BaseOptimWrapper
 from engine_optim.wrappers.counts import ItemCounter
 from engine_optim.wrappers.gathered_grads import (
     grads_by_place,
-    keeps_grads,
     put_grads,
     scale_grads,
     share,
@@ -58,6 +57,11 @@ class Accumulating(BaseOptimWrapper):
     def inner_count(self) -> int:
         """Number of losses so far."""
         return self._inner_count
+
+    @property
+    def half_gathered(self) -> bool:
+        """Whether a step is gathered in part."""
+        return self._accumulative_counts > 1 and not self._is_first()
 
     def initialize_count_status(
         self,
@@ -136,16 +140,15 @@ class Accumulating(BaseOptimWrapper):
         """Return the count of losses and, in the middle of an accumulation, its gradients.
 
         Of ranks that have not exchanged their gradients yet, all get their mean. None where every
-        loss makes a step, and where a wrapper that shards has the gradients.
+        loss makes a step, and where a wrapper keeps the gradients elsewhere.
         """
         if self._accumulative_counts == 1:
             return None
         state: dict[str, Any] = {"counts": self._accumulative_counts, "inner": self._inner_count}
-        window = self._window()
-        if window.start != self._inner_count:
-            if not keeps_grads(self.items.model):
+        if self.half_gathered:
+            window = self._window()
+            if not share(self.optimizer, self.items):
                 return None
-            share(self.optimizer, self.items)
             state["grads"] = grads_by_place(self.optimizer)
             state["items"] = self.items.total if self.items.pending else None
             state["held"], state["size"] = self._inner_count - window.start, window.size

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
 from engine_optim.errors import OptimError
+from engine_optim.wrappers.mesh_scaler import MeshScaler
 from engine_optim.wrappers.optim_wrapper import OptimWrapper
 from engine_registry import OPTIM_WRAPPERS
 
@@ -74,7 +75,7 @@ class AmpOptimWrapper(OptimWrapper):
         effective = self.cast_dtype or torch.get_autocast_dtype(device)
         settings = _scaler_settings(loss_scale)
         enabled = effective == torch.float16 and settings.pop("enabled", True)
-        kind: type[GradScaler] = GradScaler
+        kind: type[GradScaler] = MeshScaler
         if use_fsdp:
             from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
 

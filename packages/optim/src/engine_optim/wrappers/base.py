@@ -56,6 +56,11 @@ class BaseOptimWrapper(ABC):
         """Update the parameters."""
 
     @property
+    def half_gathered(self) -> bool:
+        """Whether a step is gathered in part: of its losses some are done, and others to come."""
+        return False
+
+    @property
     def param_groups(self) -> list[dict[str, Any]]:
         """The optimizer's parameter groups, and the base settings if there are any."""
         groups: list[dict[str, Any]] = self.optimizer.param_groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,8 @@ from engine_optim.wrappers.windows import Window, window_of
 from engine_registry import OPTIM_WRAPPERS
 
 __all__ = ["DeepSpeedOptimWrapper"]
+
+logger = logging.getLogger("engine.optim")
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -64,6 +67,18 @@ class DeepSpeedOptimWrapper(BaseOptimWrapper):
         """Hear how many losses there were and will be, for the last, incomplete accumulation."""
         size = self.model.gradient_accumulation_steps()
         self._count = _Count(size, init_counts, max_counts, init_counts) if size > 1 else None
+        if self._count is not None and self._count.is_within:
+            window = self._count.window
+            logger.warning(
+                "the gradients of an incomplete accumulation are lost, as DeepSpeed saves none: at "
+                "iteration %d, %d of its %d losses are done, and the step is made of the others",
+                init_counts, init_counts - window.start, window.size,
+            )  # fmt: skip
+
+    @property
+    def half_gathered(self) -> bool:
+        """Whether a step is gathered in part."""
+        return self._count is not None and self._count.is_within
 
     def update_params(self, loss: Tensor) -> None:
         """Hand the loss to the engine: gradients and, when it is due, the step."""
@@ -127,19 +142,25 @@ class _Count:
     begun: int
 
     @property
-    def _window(self) -> Window:
+    def window(self) -> Window:
+        """The accumulation that it falls into."""
         return window_of(self.done, self.size, self.in_all, None)
+
+    @property
+    def is_within(self) -> bool:
+        """Whether losses of its accumulation are done."""
+        return self.window.start != self.done
 
     @property
     def factor(self) -> float:
         """What a loss is multiplied by, as the engine divides each by the size of a whole one."""
-        window = self._window
+        window = self.window
         return self.size / (window.end - max(window.start, self.begun))
 
     @property
     def closes(self) -> bool:
         """Whether the step follows."""
-        return self._window.end == self.done + 1
+        return self.window.end == self.done + 1
 
     @property
     def next(self) -> _Count:

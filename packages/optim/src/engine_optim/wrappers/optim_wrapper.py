@@ -12,6 +12,7 @@ from torch import Tensor
 from engine_optim.wrappers.accumulation import Accumulating
 from engine_optim.wrappers.clipping import Clip, global_norm
 from engine_optim.wrappers.guard import NonFiniteGuard
+from engine_optim.wrappers.short_ways import clear, step
 from engine_registry import OPTIM_WRAPPERS
 
 __all__ = ["OptimWrapper"]
@@ -105,8 +106,8 @@ class OptimWrapper(Accumulating):
         ):  # fmt: skip
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             _set(self, "_inner_count", self._inner_count + 1)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
+            step(self.optimizer)
+            clear(self.optimizer)
             return
         if self.guard is not None:
             loss = self.guard.passing_on(loss)
@@ -128,12 +129,19 @@ class OptimWrapper(Accumulating):
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Clear gradients, with the arguments of the optimizer's ``zero_grad``."""
-        self.optimizer.zero_grad(**kwargs)
+        if kwargs:
+            self.optimizer.zero_grad(**kwargs)
+        else:
+            clear(self.optimizer)
 
     def step(self, **kwargs: Any) -> None:
         """Finish the gradients (items, clipping, guard) and update the parameters."""
-        if self.prepare_grads():
+        if not self.prepare_grads():
+            return
+        if kwargs:
             self.optimizer.step(**kwargs)
+        else:
+            step(self.optimizer)
 
     def prepare_grads(self) -> bool:
         """Do to the gradients what comes before the step; return whether to make it."""

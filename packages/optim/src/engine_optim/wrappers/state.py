@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from torch import Tensor
 from torch.optim import Optimizer
 
+from engine_dist.flat_parameters import shape_when_whole
 from engine_optim.errors import StateMismatchError
 
 __all__ = ["check_state", "raise_together"]
@@ -144,7 +145,7 @@ def _check_gathered(optimizer: Optimizer, state: Any) -> None:
         for name, value in own.items():
             what = f"{name} of parameter {key!r}"
             if not _is_moment(what, value, parameter):
-                here = tuple(parameter.shape)
+                here = tuple(shape_when_whole(parameter))
                 odd.append(
                     f"{what} has the shape {tuple(value.shape)}, and here the parameter has {here}"
                 )
@@ -160,7 +161,11 @@ def _is_moment(what: str, value: Any, parameter: Tensor) -> bool:
     if isinstance(value, _CONTAINERS):
         _refuse(f"{what} is {value!r:.40}")
     # a count of steps has no shape
-    return not isinstance(value, Tensor) or value.numel() == 1 or value.shape == parameter.shape
+    return (
+        not isinstance(value, Tensor)
+        or value.numel() == 1
+        or value.shape == shape_when_whole(parameter)
+    )
 
 
 def _as_loaded(optimizer: Optimizer, saved: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -102,6 +102,11 @@ class OptimWrapperDict(OptimWrapper):
         for wrapper in self.values():
             wrapper.settle()
 
+    @property
+    def half_gathered(self) -> bool:
+        """False: how the wrappers' losses fall into iterations is not known, nor if all ever meet."""
+        return False
+
     def accumulation_state(self) -> dict[str, Any] | None:
         """Return what every wrapper has gathered for its next step, by name."""
         states = {name: wrapper.accumulation_state() for name, wrapper in self.items()}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from engine_dist.wrappers import unwrap
 from engine_registry import MODELS, build_as
 from engine_runner.assembly.defaults import with_default
-from engine_runner.model import as_step_model
+from engine_runner.model import as_step_model, plain_module, turn_on_efficient_conv_bn_eval
 
-__all__ = ["as_model", "compile_steps"]
+__all__ = ["adapt_steps", "as_model", "compile_steps"]
 
 
 def as_model(value: Any, data_preprocessor: Any = None) -> nn.Module:
@@ -20,6 +21,15 @@ def as_model(value: Any, data_preprocessor: Any = None) -> nn.Module:
     if isinstance(value, Mapping) and data_preprocessor is not None:
         value = with_default(value, data_preprocessor=data_preprocessor)
     return as_step_model(build_as(MODELS, value, nn.Module))
+
+
+def adapt_steps(
+    model: nn.Module, pairs: Sequence[str] | str | None, options: bool | Mapping[str, Any] | None
+) -> None:
+    """Change how a model computes what it computes: ``efficient_conv_bn_eval``, then ``compile``."""
+    if pairs:
+        turn_on_efficient_conv_bn_eval(plain_module(unwrap(model)), pairs)
+    compile_steps(model, options)
 
 
 def compile_steps(model: nn.Module, options: bool | Mapping[str, Any] | None) -> nn.Module:

@@ -9,6 +9,11 @@ from engine_config import ConfigDict
 from engine_dist.capabilities import ability_of_optimizer, refusal
 from engine_registry import Fault
 from engine_registry.faults import fault
+from engine_runner.checks.deepspeed_settings import (
+    asked_of_engine,
+    driver_fault,
+    stage_asked_for,
+)
 
 __all__ = ["abilities_asked_for", "ability_faults", "strategy_named"]
 
@@ -39,7 +44,11 @@ def ability_faults(root: ConfigDict, strategies: str | Iterable[str]) -> Iterato
     strategies
         The strategy's class, or its classes from the most special on.
     """
-    names = strategies if isinstance(strategies, str) else list(strategies)
+    names = [strategies] if isinstance(strategies, str) else list(strategies)
+    if any(name.startswith("DeepSpeedStrategy") for name in names):
+        driver = driver_fault(dict.get(root, "optim_wrapper"))
+        if driver is not None:
+            yield driver
     for asked in abilities_asked_for(root):
         refused = refusal(names, asked.ability)
         if refused is not None:
@@ -47,12 +56,22 @@ def ability_faults(root: ConfigDict, strategies: str | Iterable[str]) -> Iterato
 
 
 def strategy_named(root: ConfigDict) -> str:
-    """Return the class of the strategy that a configuration names, or its launcher stands for."""
+    """Return the strategy that a configuration names, or its launcher stands for, as the table has it."""
     strategy = dict.get(root, "strategy")
     if isinstance(strategy, Mapping) and strategy.get("type") is not None:
-        return _name(strategy["type"])
+        name = _name(strategy["type"])
+        stage = stage_asked_for(strategy) if name == "DeepSpeedStrategy" else None
+        if name == "ColossalAIStrategy" and _has_replicas(strategy.get("plugin")):
+            return (
+                f"{name}(plugin=TorchDDPPlugin)"  # what the table tells is of its other plug-ins
+            )
+        return name if stage is None else f"{name}(stage={stage})"
     alone = dict.get(root, "launcher", "none") in (None, "none")
     return "SingleDeviceStrategy" if alone else "DDPStrategy"
+
+
+def _has_replicas(plugin: Any) -> bool:
+    return isinstance(plugin, Mapping) and _name(plugin.get("type")) == "TorchDDPPlugin"
 
 
 def abilities_asked_for(root: ConfigDict) -> Iterator[Asked]:
@@ -85,8 +104,15 @@ def _of_wrapping(root: ConfigDict) -> Iterator[Asked]:
     if isinstance(strategy, Mapping):
         inner = strategy.get("model_wrapper")
         places += [(strategy, ("strategy",)), (inner, ("strategy", "model_wrapper"))]
+        if _name(strategy.get("type")) == "DeepSpeedStrategy":
+            yield from (
+                Asked(ability, strategy, ("strategy",), key if key in strategy else "config")
+                for ability, key in asked_of_engine(strategy)
+            )
     keys = {"sync_bn": "sync_batch_norm", "find_unused_parameters": "find_unused"}
-    own = {"cpu_offload": "offload", "tensor_parallel": "tensor_parallel"}
+    own = {
+        "cpu_offload": "offload", "tensor_parallel": "tensor_parallel", "compile_blocks": "compile",
+    }  # fmt: skip
     for node, path in places:
         if isinstance(node, Mapping):
             named = keys if node is not strategy else {**keys, **own}

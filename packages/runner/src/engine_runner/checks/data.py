@@ -16,11 +16,11 @@ from engine_runner.checks.apart import Generators, state_of
 from engine_runner.checks.telling import fault_of
 from engine_runner.checks.trial import MODES, Finding, Trial
 
-__all__ = ["data"]
+__all__ = ["HERE", "data"]
 
 _TAKEN = (*tuple(inspect.signature(DataLoader.__init__).parameters)[1:], "num_batch_per_epoch")
 # batches are made in this process: workers take a second to start, and the first batch is the same
-_HERE = {
+HERE = {
     "num_workers": 0, "persistent_workers": False, "prefetch_factor": None, "pin_memory": False,
     "multiprocessing_context": None, "worker_init_fn": None, "timeout": 0,
 }  # fmt: skip
@@ -100,7 +100,7 @@ def _sampled(trial: Trial, mode: str, given: Mapping[str, Any], dataset: Any) ->
     how: dict[str, Any] = {"seed": seed or 0, "even": mode == "train"}
     try:
         build_dataloader(dict(settings), **how)
-        loader = build_dataloader({**settings, **_HERE}, **how)
+        loader = build_dataloader({**settings, **HERE}, **how)
     except Exception as error:
         yield fault_of(trial, error, name, "the data loader cannot be made: ")
         return

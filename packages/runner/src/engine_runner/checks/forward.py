@@ -27,7 +27,7 @@ __all__ = ["forward"]
 _SHAPES = re.compile(
     r"must match the size|shapes cannot be multiplied|size mismatch|to have \d+ channels|"
     r"expected input (\[|with shape)|[Ss]izes of tensors must match|invalid for input of size|"
-    r"same reduction dim|[Ii]nvalid channel dim|should contain \d+ elements|equal to input_size|"
+    r"same reduction dim|don't multiply up|[Ii]nvalid channel dim|should contain \d+ elements|equal to input_size|"
     r"Expected input batch_size|must be the same as input size|"
     r"not broadcastable|Attempting to broadcast|Expected \d+D .*input|Expected size for first two",
 )

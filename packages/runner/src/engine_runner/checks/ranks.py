@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from engine_dataset.samplers import ResumableSampler
-from engine_dist import RankMismatchError, get_rank
+from engine_dist import RankMismatchError, get_rank, get_world_size
 from engine_dist.comparison import differences
 from engine_runner.loops import BaseLoop
 from engine_runner.runners.recipe import Recipe
@@ -43,6 +43,8 @@ def check_start(recipe: Recipe) -> None:
     RankMismatchError
         On every rank, if their configurations or the versions of their packages differ.
     """
+    if get_world_size() == 1:
+        return
     given = dict(_of_recipe(recipe))
     paths = {name: v for name, v in given.items() if os.sep in v or name in _PATHS}
     found = differences({
@@ -71,6 +73,8 @@ def check_parts(model: nn.Module, loops: Mapping[str, BaseLoop]) -> None:
     RankMismatchError
         On every rank, if their models' tensors or the sizes of their data differ.
     """
+    if get_world_size() == 1:
+        return
     found = differences({
         "data": dict(fact for mode, loop in loops.items() for fact in _of_data(mode, loop)),
         "parameters": dict(_of_model(model)),

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from engine_config import ConfigDict
-from engine_config.near_names import near_names
 from engine_dist import get_device
 from engine_registry import Fault
 from engine_registry.annotations import fits, spelled
 from engine_registry.faults import fault
 from engine_runner.checks.abilities import ability_faults, strategy_named
+from engine_runner.checks.nested import nested_faults, unknown_in
 from engine_runner.runners.recipe import PARTS, require_whole_phases
 
 __all__ = ["has_two_lengths", "setting_faults"]
@@ -95,6 +95,7 @@ def setting_faults(root: ConfigDict) -> Iterator[Fault]:
             yield from _wrong(node, (*above, key), setting)
     for path in _CLOSED:
         yield from _unknown(root, path)
+    yield from nested_faults(root)
     yield from _log_level(root)
     yield from _device(root)
     yield from _two_lengths(root)
@@ -121,17 +122,11 @@ def _wrong(node: dict[str, Any], path: tuple[str, ...], setting: Setting) -> Ite
 def _unknown(root: ConfigDict, path: str) -> Iterator[Fault]:
     """Yield the keys of a setting that nothing reads."""
     node: Any = root
-    for part in path.split("."):
+    parts = tuple(path.split("."))
+    for part in parts:
         node = dict.get(node, part) if isinstance(node, dict) else None
-    if not isinstance(node, dict):
-        return
-    known = [one.rpartition(".")[2] for one in SETTINGS if one.rpartition(".")[0] == path]
-    for key in node:
-        if key not in known:
-            near = near_names(key, known)
-            meant = f", did you mean {near[0]!r}?" if near else "."
-            said = f"{path} takes no {key!r}{meant} It takes: {', '.join(known)}"
-            yield fault(node, tuple(path.split(".")), str(key), said)
+    known = (one.rpartition(".") for one in SETTINGS)
+    yield from unknown_in(node, parts, [name for above, _, name in known if above == path])
 
 
 def _log_level(root: ConfigDict) -> Iterator[Fault]:

@@ -19,7 +19,8 @@ OWN_NAMES = "_user_keys_"
 # what of a configuration is read by others than the runners
 _BESIDE = (
     "custom_imports", "model_wrapper_cfg", "find_unused_parameters", "sync_bn", "compile", "device",
-    "runner_type", "tta_model", "tta_pipeline", "tta_dataloader", "tta_evaluator", OWN_NAMES,
+    "runner_type", "tta_model", "tta_pipeline", "tta_dataloader", "tta_evaluator",
+    "efficient_conv_bn_eval", OWN_NAMES,
 )  # fmt: skip
 KNOWN = frozenset(
     {

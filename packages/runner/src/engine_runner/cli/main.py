@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from engine_config.cli.parser import ConfigParser
 from engine_dist.launch import shut_down
 from engine_runner import __version__
-from engine_runner.cli import check, estimate, import_checkpoint, test, train
+from engine_runner.cli import analyze, check, env, estimate, import_checkpoint, parity, test, train
 from engine_runner.cli.interrupts import Interrupted
 from engine_runner.cli.user_errors import SAID, text_of
 
 __all__ = ["main"]
 
-VERBS = (train, test, check, estimate, import_checkpoint)
+VERBS = (train, test, check, parity, estimate, analyze, env, import_checkpoint)
 
 
 def _parser() -> ConfigParser:
@@ -42,13 +42,17 @@ def _parser() -> ConfigParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return the exit status: 0, 2 for a mistake, 75 for a run that a signal stopped in order."""
+    """Run one verb; return the exit status.
+
+    It is 0, 2 for a mistake, 75 for a run that a signal stopped in order, and 1 where `parity` finds
+    strategies that are not equal.
+    """
     # as `python -m` does: modules beside the user's own scripts can be named in configs
     if "" not in sys.path:
         sys.path.insert(0, "")
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        status: int | None = options.run(options)
     except SAID as error:
         if options.debug:
             raise
@@ -62,4 +66,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.status
     finally:
         shut_down()  # a process group that stands at the end of the interpreter may abort it
-    return 0
+    return status or 0

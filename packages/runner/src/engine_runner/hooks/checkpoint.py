@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from engine_dist import is_main_process
-from engine_dist.checkpoint import clear_leftovers
 from engine_dist.checkpoint.asynchronous import AsyncSaver
 from engine_dist.checkpoint.checksums import write_durably
 from engine_dist.checkpoint.forms import FormName
@@ -27,6 +26,7 @@ from engine_runner.hooks.best import (
     best_scores,
 )
 from engine_runner.hooks.every import EACH, Every, Interval, acting
+from engine_runner.hooks.folders import clear_work_dir
 from engine_runner.hooks.hook import Hook
 from engine_runner.hooks.measured import OTHER_WEIGHTS, MeasuredWeights, validated
 from engine_runner.hooks.meters import Meter, meter_of
@@ -212,7 +212,7 @@ class CheckpointHook(Hook[RunnerT]):
         self._writer.require_fitting(runner)
         if is_main_process():
             self._folder.clear()
-            clear_leftovers(runner.work_dir)
+            clear_work_dir(runner.work_dir)
         if self._best and runner.val_loop is None:
             runner.logger.warning(
                 "save_best keeps nothing: this run has no val_dataloader to measure with"
@@ -238,9 +238,9 @@ class CheckpointHook(Hook[RunnerT]):
         """Believe what a checkpoint says of files where this hook could have written them."""
         marks = marks_in(hub.get_info("keep_ckpt_ids", ()))
         main = is_main_process()  # who removes none need not know what is there
-        self._retention.names = [
-            mark for mark in marks if not main or self._folder.is_own(self._name(mark))
-        ]
+        own = [mark for mark in marks if not main or self._folder.is_own(self._name(mark))]
+        passing = marks_in(hub.get_info("passing_ckpt_ids", ()))
+        self._retention = Retention(self.max_keep_ckpts, own, passing)
         if main:
             for mark in marks_in(hub.get_info("leaving_ckpt_ids", ())):
                 self._folder.remove(self._name(mark))
@@ -319,7 +319,7 @@ class CheckpointHook(Hook[RunnerT]):
         """
         self._writer.finish()
         if not self._has_all(runner):
-            self._save(runner, self._mark(runner), runner.iter)
+            self._save(runner, self._mark(runner), runner.iter, passing=True)
             self._writer.finish()
         return self._has_all(runner)
 
@@ -335,10 +335,10 @@ class CheckpointHook(Hook[RunnerT]):
 
     # ------------------------------------------------------------- writing and removing
 
-    def _save(self, runner: RunnerT, mark: Mark, done: int) -> None:
+    def _save(self, runner: RunnerT, mark: Mark, done: int, *, passing: bool = False) -> None:
         self._writer.finish()
-        name, kept = self._name(mark), Retention(self.max_keep_ckpts, self._retention.names)
-        gone = kept.add(mark)
+        name = self._name(mark)
+        kept, gone = self._retention.with_one_more(mark, passing=passing)
         pointer = Path(runner.work_dir) / "last_checkpoint"
         before, self._saved_at = (self._saved_at, self._validated), done
         self._validated = validated(runner)
@@ -354,7 +354,9 @@ class CheckpointHook(Hook[RunnerT]):
             else:
                 self._saved_at, self._validated = before
 
-        facts = {"keep_ckpt_ids": list(kept.names), "last_ckpt": self._folder.file(name)}
+        facts = {"keep_ckpt_ids": kept.names, "last_ckpt": self._folder.file(name)}
+        if passing or self._retention.passing:
+            facts["passing_ckpt_ids"] = kept.passing
         # for who goes on from here, where this process is killed first
         leaving = {"leaving_ckpt_ids": gone} if self.max_keep_ckpts > 0 else {}
         self._writer.write(runner, name, {**facts, **leaving}, then=then, settle=settle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -29,6 +30,7 @@ class HookList:
     def __init__(self) -> None:
         self._entries: list[tuple[int, Hook]] = []
         self._calls: dict[str, tuple[Method, ...]] = dict.fromkeys(POINTS, ())
+        self._ranks: dict[str, list[int]] = {point: [] for point in POINTS}  # of those calls
         self.version = 0
 
     @property
@@ -45,9 +47,12 @@ class HookList:
         self._entries.insert(position, (rank, hook))
         self.version += 1
         for point in hook.get_triggered_stages():
-            self._calls[point] = tuple(
-                getattr(known, point) for known in self.hooks if overrides(known, point)
-            )
+            if not overrides(hook, point):  # whatever a class of a user's own says
+                continue
+            ranks, calls = self._ranks[point], self._calls[point]
+            at = bisect_right(ranks, rank)
+            ranks.insert(at, rank)
+            self._calls[point] = (*calls[:at], getattr(hook, point), *calls[at:])
 
     def acting_at(self, point: str) -> tuple[Method, ...]:
         """Return the methods that act at a point, in their order.

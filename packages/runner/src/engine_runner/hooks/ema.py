@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine_dist.checkpoint import CorruptCheckpointError, load_state_dict
+from engine_dist.checkpoint import CorruptCheckpointError, get_state_dict, load_state_dict
 from engine_dist.checkpoint.rank_buffers import gather_buffers, put_buffers
 from engine_dist.deepspeed_library import full_parameters
+from engine_dist.flat_parameters import as_runs
 from engine_dist.wrappers import unwrap
 from engine_optim import BaseAveragedModel
 from engine_registry import HOOKS, MODELS
@@ -135,7 +136,7 @@ class EMAHook(Hook):
 
     def before_save_checkpoint(self, runner: RunnerLike, checkpoint: dict[str, Any]) -> None:
         """Let the averaged weights be those of the checkpoint, and keep the trained ones beside."""
-        state = self.ema_model.state_dict()
+        state = get_state_dict(self.ema_model)  # the model's names, whatever wraps its parts
         checkpoint["ema_state_dict"] = state
         other = gather_buffers(self.ema_model.module)
         if not self._swapped:
@@ -176,7 +177,8 @@ class EMAHook(Hook):
 
 
 def _pairs(one: nn.Module, other: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    with as_runs():  # those that are here: a copy of them would change nothing
+        return list(zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 @torch.no_grad()

@@ -171,3 +171,10 @@ def folder_of(
     if is_local(path, backend_args):
         return LocalFolder(path, by)
     return RemoteFolder(path, by, backend_args)
+
+
+def clear_work_dir(work_dir: str) -> None:
+    """Remove what killed processes left in a work directory, and in the folders of its starts."""
+    home = Path(work_dir)
+    for folder in (home, *home.glob("*/vis_data")):
+        clear_leftovers(folder)

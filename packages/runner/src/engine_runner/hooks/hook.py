@@ -218,8 +218,7 @@ class Hook(Generic[RunnerT]):
 
 def overrides(hook: Hook, point: str) -> bool:
     """Tell whether a hook does anything at a point, itself or by what the point falls back to."""
-    names = (point, POINTS[point])
-    return any(
-        name is not None and getattr(type(hook), name, None) is not getattr(Hook, name)
-        for name in names
-    )
+    own, fallback = type(hook), POINTS[point]
+    if getattr(own, point, None) is not getattr(Hook, point):
+        return True
+    return fallback is not None and getattr(own, fallback, None) is not getattr(Hook, fallback)

@@ -25,22 +25,32 @@ class Retention(Generic[K]):
         How many to keep; below 1 all of them.
     names : iterable
         What is kept already, oldest first.
+    passing : iterable
+        What of that was written at a stop.
     """
 
-    def __init__(self, limit: int = -1, names: Iterable[K] = ()) -> None:
+    def __init__(
+        self, limit: int = -1, names: Iterable[K] = (), passing: Iterable[K] = ()
+    ) -> None:
         self.limit = limit
         self.names = list(names)
+        self.passing = list(passing)
 
-    def add(self, name: K) -> list[K]:
-        """Take a new name in; return the names that are to go, oldest first."""
-        if name in self.names:
-            self.names.remove(name)
-        self.names.append(name)
-        if self.limit < 1:
-            return []
-        gone = self.names[: -self.limit]
-        self.names = self.names[-self.limit :]
-        return gone
+    def with_one_more(self, name: K, *, passing: bool = False) -> tuple[Retention[K], list[K]]:
+        """Return what is kept with a new name, and the names that are to go, oldest first.
+
+        What a stop wrote is passing: once there is a newer one it goes, so that in the end those
+        are kept that an unbroken run keeps.
+        """
+        rest = [kept for kept in self.names if kept != name]
+        over = [] if self.limit < 1 else [kept for kept in rest if kept in self.passing]
+        names = [*(kept for kept in rest if kept not in over), name]
+        if self.limit > 0:
+            over += names[: -self.limit]
+            names = names[-self.limit :]
+        stopped = [name] if passing and name not in self.names else []
+        gone = [kept for kept in self.names if kept in over]
+        return Retention(self.limit, names, stopped), gone
 
 
 def mark_amid(epoch: int, iterations: int) -> Mark:

@@ -135,12 +135,15 @@ class ThroughputHook(Hook[RunnerT]):
         rates = self._meter.rates()
         if rates is None:
             return
-        update, ranks = runner.message_hub.update_scalar, data_parallel().size
+        update, shared = runner.message_hub.update_scalar, data_parallel()
+        ranks = shared.size
         update("train/samples_per_second", rates.samples * ranks)
         if self.token_key is not None:
             update("train/tokens_per_second", rates.tokens * ranks)
         if self.peak_flops and self._flops_per_sample:
-            update("train/mfu", rates.samples * self._flops_per_sample / self.peak_flops)
+            # of a layer that is split, too, the whole is counted
+            own = self._flops_per_sample / shared.copies
+            update("train/mfu", rates.samples * own / self.peak_flops)
 
     def before_val(self, runner: RunnerT) -> None:
         """Stop the clock."""

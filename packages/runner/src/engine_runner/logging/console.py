@@ -1,7 +1,7 @@
 """The terminal of this process, which log lines and the progress bar share.
 
-Rich is imported here alone, and only where there is a terminal: a run whose output goes to a file does
-not wait for it.
+Of what a run needs, rich is imported here alone, and only where there is a terminal: a run whose output
+goes to a file does not wait for it.
 """
 
 from __future__ import annotations

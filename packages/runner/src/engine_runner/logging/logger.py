@@ -125,10 +125,14 @@ def _follow() -> None:
     engine = logging.getLogger("engine")
     if MMLogger._open:
         engine.addHandler(_to_current)
-        engine.setLevel(MMLogger._open[-1].level)
+        level = MMLogger._open[-1].level
     else:
         engine.removeHandler(_to_current)
-        engine.setLevel(logging.NOTSET)
+        level = logging.NOTSET
+    if (
+        engine.level != level
+    ):  # each time it is set, all loggers of the process forget what they know
+        engine.setLevel(level)
     engine.propagate = not MMLogger._open
 
 

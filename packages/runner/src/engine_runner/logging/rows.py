@@ -42,9 +42,13 @@ class Rows:
         TypeError
             If one of them is neither.
         """
-        if len(values) == 1 and type(values[0]) is float:  # as of a clock, on a short way
-            self.waiting.append((names, values, count))
-            return
+        if len(values) == 1:  # as of a clock, or of a loss on the host: on a short way
+            value = values[0]
+            on_host = type(value) is Tensor and _on_host(values)
+            number: Any = value.tolist() if on_host else value
+            if type(number) in _NUMBERS:
+                self.waiting.append((names, (number,), count))
+                return
         kinds = set(map(type, values))
         if kinds == _FLOATS:
             self.waiting.append((names, values, count))

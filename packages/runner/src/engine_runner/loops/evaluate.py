@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from engine_dataset import iterate
 from engine_dist import autocast, get_world_size
 from engine_evaluator import BaseMetric, Evaluator
 from engine_registry import EVALUATOR, LOOPS, build_as
@@ -111,7 +112,7 @@ class EvaluateLoop(BaseLoop):
         """Return this rank's batches, and let it take part in as many forward passes as any has."""
         strategy = getattr(self.runner, "strategy", None)
         if not getattr(strategy, "forward_is_collective", False) or get_world_size() == 1:
-            return iter(self.dataloader)
+            return iterate(self.dataloader)
         return in_step(self.dataloader, self._predict_for_others)
 
     def _predict_for_others(self, data_batch: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from engine_dataset import iterate
 from engine_dist import all_gather, all_reduce, broadcast_object_list, get_rank
 
 __all__ = ["in_step"]
@@ -34,7 +35,7 @@ def in_step(loader: Any, forward: Callable[[Any], Any]) -> Iterator[Any]:
     """
     lengths = [int(length) for length in all_gather(torch.tensor(_length(loader)))]
     most = None if _UNKNOWN in lengths else max(lengths)
-    batches = iter(loader)
+    batches = iterate(loader)
     last = None
     for number in count():
         own = _END if number == most else next(batches, _END)

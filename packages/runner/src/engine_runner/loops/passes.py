@@ -16,6 +16,7 @@ from typing import Any
 from engine_dataset import (
     find_loader_state,
     get_loader_state,
+    iterate,
     later_pass,
     seekable,
     set_loader_state,
@@ -66,7 +67,7 @@ class Passes:
 
     def _begin(self, done: int) -> Iterator[Any]:
         with later_pass(self._loader) if done else nullcontext():
-            return iter(self._loader)
+            return iterate(self._loader)
 
     def close(self) -> None:
         """End a pass."""

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 from engine_dataset import later_pass
-from engine_dist import data_parallel, get_rng_state, watch
+from engine_dist import data_parallel, get_rng_state, get_world_size, watch
 from engine_runner.hooks.throughput_meter import tokens_in
 from engine_runner.loops.intervals import milestones
 from engine_runner.loops.iteration import Iteration
@@ -272,7 +272,7 @@ class TrainLoop(BaseLoop):
         loop = self.runner.val_loop
         if loop is not None and self._is_due(done, goal):
             self._validating, self._val_rng = True, get_rng_state()
-            PREEMPTION.clean = True
+            PREEMPTION.clean = not self._finishes_step()
             with later_pass(loop.dataloader) if done > self._first_due(goal) else nullcontext():
                 loop.run()
             PREEMPTION.clean = self._validating = False
@@ -288,8 +288,16 @@ class TrainLoop(BaseLoop):
         ------
         Preempted
         """
-        if PREEMPTION.stops_at(stage):
+        if not self._finishes_step() and PREEMPTION.stops_at(stage):
             self.runner.stop_in_order()
+
+    def _finishes_step(self) -> bool:
+        """Tell whether a run of several ranks goes on, since a step is gathered in part.
+
+        What each has gathered is not saved but as their mean, which is not, bit for bit, what an
+        unbroken run comes to; one process saves it as it is.
+        """
+        return get_world_size() > 1 and getattr(self.runner.optim_wrapper, "half_gathered", False)
 
     def _is_due(self, done: int, goal: int) -> bool:
         if done < self.val_begin:

@@ -11,22 +11,30 @@ from torch import Tensor, nn
 from engine_dist.protocols import OptimizerUpdater
 from engine_dist.wrappers import steps
 from engine_registry import MODELS, build_as
+from engine_runner.model.base_module import BaseModule, InitCfg
 from engine_runner.model.data_preprocessor import BaseDataPreprocessor
+from engine_runner.model.devices import AcceleratorMoves
 
 __all__ = ["BaseModel"]
 
 
-class BaseModel(nn.Module, ABC):
+class BaseModel(AcceleratorMoves, BaseModule, ABC):
     """Base of models: what is computed is `forward`; how it is trained stands here.
 
     Parameters
     ----------
     data_preprocessor : dict or nn.Module, optional
         What a batch passes through before `forward`; by default it is moved to the model's device.
+    init_cfg : dict or list of dict, optional
+        How weights are set at first, as `BaseModule` takes it.
     """
 
-    def __init__(self, data_preprocessor: Mapping[str, Any] | nn.Module | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        data_preprocessor: Mapping[str, Any] | nn.Module | None = None,
+        init_cfg: InitCfg | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
         if data_preprocessor is None:
             data_preprocessor = BaseDataPreprocessor()
         elif isinstance(data_preprocessor, Mapping):

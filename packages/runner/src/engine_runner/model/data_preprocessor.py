@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from engine_dataset import BaseDataElement
 from engine_registry import MODELS
+from engine_runner.model.devices import AcceleratorMoves
 
 __all__ = ["BaseDataPreprocessor"]
 
 
 @MODELS.register_module()
-class BaseDataPreprocessor(nn.Module):
+class BaseDataPreprocessor(AcceleratorMoves, nn.Module):
     """Move a batch to the device of the model.
 
     Parameters

@@ -9,6 +9,7 @@ from torch import nn
 from engine_dist.protocols import StepModel
 from engine_dist.wrappers import explain, parameters_of, unwrap
 from engine_runner.model.base_model import BaseModel
+from engine_runner.model.outputs import losses_of, samples_of
 
 __all__ = ["as_step_model", "plain_module"]
 
@@ -26,6 +27,12 @@ class _PlainModel(BaseModel):
         parameters = parameters_of(module)
         takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         self._taken = None if takes_all else frozenset(parameters)
+
+    def init_weights(self) -> None:
+        """Let the module set its weights, if it can, but not one that came with weights."""
+        set_weights = getattr(self.plain, "init_weights", None)
+        if callable(set_weights) and not _is_hugging_face(self.plain):
+            set_weights()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         asked = kwargs
@@ -46,24 +53,35 @@ class _PlainModel(BaseModel):
         return self.plain.load_state_dict(*args, **kwargs)
 
 
+class _LossModel(_PlainModel):
+    """Gives a module its steps whose forward takes no ``mode`` and returns its loss itself."""
+
+    def forward(self, *args: Any, mode: str = "tensor", **kwargs: Any) -> Any:
+        output = super().forward(*args, **kwargs)
+        if mode == "loss":
+            return losses_of(output, self.plain)
+        return samples_of(output) if mode == "predict" else output
+
+
 def as_step_model(module: nn.Module) -> nn.Module:
     """Return ``module``, or, if it has no steps of its own, one that runs them on it.
 
-    Raises
-    ------
-    TypeError
-        If ``forward`` takes no ``mode`` by which to ask it for losses.
+    A forward that takes ``mode`` is asked for losses and predictions by it. One that does not is
+    to return the loss: a scalar, a dict or an object with ``loss``, as Hugging Face's models do,
+    or a tuple that begins with it.
     """
     if isinstance(unwrap(module), StepModel):
         return module
     parameters = parameters_of(module).values()
-    if not any(p.name == "mode" or p.kind is p.VAR_KEYWORD for p in parameters):
-        raise TypeError(
-            f"{type(module).__name__} cannot be trained: it has no train_step, and its forward "
-            "takes no 'mode'; derive from engine_runner.model.BaseModel, or let forward(..., "
-            "mode) return a dict of losses for mode='loss' and predictions for mode='predict'"
-        )
-    return _PlainModel(module)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    by_mode = any(p.name == "mode" for p in parameters)
+    if by_mode or (takes_any and not _is_hugging_face(module)):
+        return _PlainModel(module)
+    return _LossModel(module)
+
+
+def _is_hugging_face(module: nn.Module) -> bool:
+    return hasattr(module, "main_input_name")
 
 
 def plain_module(model: nn.Module) -> nn.Module:

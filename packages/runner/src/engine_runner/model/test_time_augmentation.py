@@ -15,6 +15,7 @@ from engine_runner.model.step_model import as_step_model
 __all__ = ["BaseTTAModel"]
 
 
+@MODELS.register_module()
 class BaseTTAModel(BaseModel):
     """Predict each view with a model, and merge what it said of them.
 

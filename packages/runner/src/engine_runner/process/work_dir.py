@@ -6,6 +6,7 @@ it forked have no part in it. Its file only tells who holds it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -41,7 +42,10 @@ class WorkDirError(RuntimeError):
 
 
 def make_folder(work_dir: str | Path, name: str) -> str:
-    """Make a folder inside of a work directory, and return it.
+    """Make a folder of a start inside of a work directory, and return it; every rank calls it.
+
+    Where another start has a folder of that name, since it came in the same second, this one's gets a
+    number behind it, on all ranks.
 
     Raises
     ------
@@ -53,14 +57,37 @@ def make_folder(work_dir: str | Path, name: str) -> str:
             "the work directory is empty; give work_dir (--work-dir) the folder for checkpoints "
             "and logs, or '.' for the current one"
         )
-    folder = Path(work_dir) / name
+    made: list[str | OSError] = (
+        [_make_first_free(Path(work_dir), name)] if is_main_process() else [""]
+    )
+    broadcast_object_list(made)
+    (chosen,) = made
+    if isinstance(chosen, OSError):
+        raise unwritable(work_dir, chosen) from chosen
+    folder = Path(work_dir) / chosen
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)  # of a rank that sees another disk
         if not os.access(folder, os.W_OK):
             raise PermissionError("it is not writable")
     except OSError as error:
         raise unwritable(work_dir, error) from error
     return str(folder)
+
+
+def _make_first_free(work_dir: Path, name: str) -> str | OSError:
+    """Make the folder of a name, or of that name with a number; return its name, or what failed."""
+    for number in itertools.count(1):
+        chosen = name if number == 1 else f"{name}_{number}"
+        try:
+            (work_dir / chosen).mkdir(parents=True)
+        except FileExistsError as error:
+            if not (work_dir / chosen).is_dir():
+                return error
+        except OSError as error:
+            return error
+        else:
+            return chosen
+    raise AssertionError("numbers do not end")
 
 
 def unwritable(work_dir: str | Path, error: OSError) -> WorkDirError:

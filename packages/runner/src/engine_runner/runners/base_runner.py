@@ -20,10 +20,12 @@ from engine_config import values_of
 from engine_dist import is_main_process, naming_lost_ranks, watch
 from engine_dist.environment import restarts
 from engine_dist.strategies import Strategy
+from engine_dist.strategies.own_ways import holds_by_itself
 from engine_registry import DefaultScope, require_none
-from engine_runner.assembly.models import compile_steps
+from engine_runner.assembly.models import adapt_steps
 from engine_runner.assembly.optimizers import tell_counts
 from engine_runner.assembly.schedules import Schedulers
+from engine_runner.assembly.strategies import join
 from engine_runner.checks.abilities import ability_faults
 from engine_runner.checks.ranks import check_start
 from engine_runner.loops import BaseLoop
@@ -56,20 +58,20 @@ class BaseRunner(Building, Stopping):
         self._recipe = recipe
         self.strategy = strategy
         self.cfg = recipe.config
-        classes = [kind.__name__ for kind in type(strategy).__mro__]
-        require_none([*ability_faults(values_of(self.cfg), classes)])
+        require_none([*ability_faults(values_of(self.cfg), strategy.names)])
         self.setup_env(recipe.env_cfg)
         check_start(recipe)
         drawn = Randomness.from_cfg(recipe.randomness)
         self._randomness_cfg = dict(recipe.randomness)
         self.set_randomness(drawn.seed, drawn.diff_rank_seed, drawn.deterministic)
         self._work_dir = recipe.folder
-        self._timestamp = run_timestamp()
-        self._log_dir = make_folder(self._work_dir, self._timestamp)
+        self._log_dir = make_folder(self._work_dir, run_timestamp())
+        self._timestamp = Path(self._log_dir).name
         watch.report_to(Path(self._log_dir) / "fault.txt")
         self._experiment_name = experiment_name(recipe.experiment_name, self.cfg, self._timestamp)
         if recipe.default_scope is not None:
             DefaultScope.get_instance(self._experiment_name, scope_name=recipe.default_scope)
+        join(self, recipe.randomness)
         self._resume = bool(recipe.resume)
         self._compared = False
         self._source: Source | None = Source(recipe.load_from, recipe.resume)
@@ -106,7 +108,9 @@ class BaseRunner(Building, Stopping):
                 self.call_hook("before_run")
                 self.load_or_resume()
                 tell_counts(self.optim_wrapper, self.model, loop)
-                compile_steps(self.model, self._recipe.compiling)
+                pairs, compiling = self._recipe.adapting
+                held = holds_by_itself(self.strategy)  # and then compiled already
+                adapt_steps(self.model, pairs, None if held else compiling)
                 self._start(loop)
                 model: nn.Module = loop.run()
                 self.optim_wrapper.settle()

@@ -121,7 +121,8 @@ class Facts:
     @property
     def iter(self) -> int:
         """Training iterations done."""
-        return 0 if self._training is None else int(self._training.iter)
+        loop = self.__dict__.get("train_loop")  # not by `_training`: hooks ask in every iteration
+        return 0 if loop is None else int(loop.iter)
 
     @property
     def max_epochs(self) -> int:

@@ -90,6 +90,11 @@ class Recipe:
         """What of the model is compiled: as given, or as the configuration's ``compile`` says."""
         return self.config.get("compile") if self.compile is None else self.compile
 
+    @property
+    def adapting(self) -> tuple[Sequence[str] | str | None, bool | Mapping[str, Any] | None]:
+        """What `adapt_steps` takes."""
+        return self.config.get("efficient_conv_bn_eval"), self.compiling
+
     def naming(self, *parts: str) -> AbstractContextManager[None]:
         """Return a context for building some parts: data names registered components alone.
 

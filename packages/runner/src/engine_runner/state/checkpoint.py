@@ -17,9 +17,11 @@ from engine_dist.checkpoint import (
 from engine_dist.checkpoint.asynchronous import AsyncSaver
 from engine_dist.checkpoint.forms import FormName
 from engine_dist.checkpoint.matching import STRIP_MODULE, revise
+from engine_dist.strategies.own_ways import holds_by_itself
 from engine_dist.strategies.state_io import likeness
 from engine_optim import OptimError
 from engine_runner.protocols import SavedRun
+from engine_runner.state import by_strategy
 from engine_runner.state.check import check_state, check_weights
 from engine_runner.state.saving import DamagedPartError, capture, restore
 from engine_runner.state.source import Source
@@ -62,6 +64,12 @@ def save(
     saver: AsyncSaver | None = None,
 ) -> None:
     """Write the state of ``run`` to ``path``; every rank calls it."""
+    if holds_by_itself(run.strategy):
+        asked_of = {"backend_args": backend_args, "form": form, "saver": saver}
+        by_strategy.save(
+            run, path, optimizer=optimizer, schedulers=schedulers, meta=meta, asked=asked_of
+        )
+        return
     state = capture(run, optimizer=optimizer, schedulers=schedulers)
     state["meta"].update(meta)
     run.call_hook("before_save_checkpoint", checkpoint=state)
@@ -81,6 +89,9 @@ def load_weights(
     revise_keys: Sequence[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Load the weights of a checkpoint into the model of ``run`` and return all of it."""
+    if holds_by_itself(run.strategy):
+        run._source = None
+        return by_strategy.load_weights(run, filename, map_location, strict, revise_keys)
     state = _read(run, filename, map_location)
     check_weights(state, str(filename))
     _put_weights(run, filename, state, strict, revise_keys)
@@ -119,6 +130,11 @@ def resume(
 ) -> None:
     """Put ``run`` where the checkpoint was saved, once it is known that it fits."""
     run.set_up_training()
+    if holds_by_itself(run.strategy):
+        with _resuming(run):
+            run._source = None
+            by_strategy.resume(run, filename, optimizer=optimizer, schedulers=schedulers)
+        return
     state = run.strategy.resume_checkpoint(
         filename, map_location, optimizer=optimizer, like=likeness(run.model, run.optim_wrapper)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,21 +79,35 @@ class Given:
                     "; ".join(said_of.values()), remedy,
                 )  # fmt: skip
 
-    def tell_of_schedules(self, run: Any, states: Any) -> None:
-        """Tell which settings of the schedules are the checkpoint's, where they are others."""
+    def changed_of(self, place: str, schedule: Any) -> dict[str, Any]:
+        """Return what the configuration says of a schedule where it holds something else by now."""
+        now = _settings(schedule)
+        return {
+            name: given
+            for name, given in self.schedules[place].items()
+            if name in now and _differ(now[name], given)
+        }
+
+    def tell_of_schedules(self, run: Any, states: Any, told: Collection[str] = ()) -> None:
+        """Tell which settings of the schedules are the checkpoint's, where they are others.
+
+        Parameters
+        ----------
+        run, states
+            The run, which has taken up the states.
+        told
+            The places of schedules of which it is told already.
+        """
         saved = dict(_each_state(states))
         for place, schedule in each_schedule(run.param_schedulers):
             kind, node = type(schedule).__name__, _schedule_node(run, place)
             settings = _settings(schedule)
-            told = [
-                _said(name, settings[name], given, node)
-                for name, given in self.schedules[place].items()
-                if name in settings and _differ(settings[name], given)
-            ]
-            if told:
+            changed = {} if place in told else self.changed_of(place, schedule)
+            said = [_said(name, settings[name], given, node) for name, given in changed.items()]
+            if said:
                 logger.warning(
                     "the checkpoint overrides settings of %s (param_scheduler.%s): %s. " + _REMEDY,
-                    kind, place, "; ".join(told), "resume_param_scheduler",
+                    kind, place, "; ".join(said), "resume_param_scheduler",
                 )  # fmt: skip
             _tell_of_kind(schedule, place, saved[place])
 

@@ -14,21 +14,27 @@ from engine_runner.protocols import SavedRun
 from engine_runner.state.batch_change import follow_batch, samples_a_step
 from engine_runner.state.overridden import Given, each_schedule
 from engine_runner.state.parts import Part, parts_of
-from engine_runner.state.schedule_course import catch_up, driven_values, tell_of_ends
+from engine_runner.state.schedule_course import (
+    catch_up,
+    driven_values,
+    run_on,
+    tell_of_ends,
+)
 
-__all__ = ["DamagedPartError", "capture", "restore"]
+__all__ = ["DamagedPartError", "capture", "restore", "restore_beside"]
 
 logger = logging.getLogger("engine.runner")
 
 
-def capture(run: SavedRun, *, optimizer: bool = True, schedulers: bool = True) -> dict[str, Any]:
+def capture(
+    run: SavedRun, *, optimizer: bool = True, schedulers: bool = True, weights: bool = True
+) -> dict[str, Any]:
     """Return the state of a run; every rank takes part."""
     run.optim_wrapper.settle()
     run.optim_wrapper.eval()  # the next step switches back
-    state: dict[str, Any] = {
-        "meta": _meta(run),
-        "state_dict": run.strategy.weights_to_save(run.model),
-    }
+    state: dict[str, Any] = {"meta": _meta(run)}
+    if weights:
+        state["state_dict"] = run.strategy.weights_to_save(run.model)
     for part in parts_of(run, optimizer=optimizer, schedulers=schedulers):
         own = part.save()
         if part.per_rank:
@@ -70,14 +76,27 @@ def restore(
         if part.key in held:
             _load(part, held[part.key])
     _tell_of_lacks(run, held, parts)
+    facts = state.get("message_hub", {}).get("runtime_info", {})
     if schedulers and "param_schedulers" in state:
-        given.tell_of_schedules(run, state["param_schedulers"])
+        run_on(run, given, facts)
+        given.tell_of_schedules(
+            run, state["param_schedulers"], told=tell_of_ends(run, given, facts)
+        )
         if optimizer and "optimizer" in state:  # else the rates are the configuration's
             follow_batch(run, meta)
     else:
         catch_up(run, start)
+        tell_of_ends(run, given, facts)
     given.tell_of_optimizer(run)
-    tell_of_ends(run, state.get("message_hub", {}).get("runtime_info", {}))
+
+
+def restore_beside(run: SavedRun, state: Mapping[str, Any]) -> None:
+    """Put all of a run but weights, optimizer and schedules where ``state`` was captured."""
+    meta = state["meta"]
+    held = {"train_loop": {key: meta[key] for key in ("epoch", "iter") if key in meta}, **state}
+    for part in parts_of(run, optimizer=False, schedulers=False):
+        if part.key in held:
+            _load(part, held[part.key])
 
 
 class DamagedPartError(RuntimeError):

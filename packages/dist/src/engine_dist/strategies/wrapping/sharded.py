@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from engine_dist.strategies.wrapping.wrapping import Wrapping
 if TYPE_CHECKING:
     from torch.distributed.fsdp import MixedPrecisionPolicy, OffloadPolicy
 
-__all__ = ["Sharded"]
+__all__ = ["Sharded", "refuse_shared"]
 
 
 def _as_they_are() -> MixedPrecisionPolicy:
@@ -48,8 +48,6 @@ class Sharded(Wrapping):
         How single layers are split over neighbours before.
     """
 
-    forward_is_collective: ClassVar[bool] = True
-
     choice: Choice = field(default_factory=Choice)
     policy: MixedPrecisionPolicy = field(default_factory=_as_they_are)
     reshard_after_forward: bool | int | None = None
@@ -57,12 +55,17 @@ class Sharded(Wrapping):
     replicas: int = 1
     tensor_parallel: TensorParallel | None = None
 
+    @property
+    def forward_is_collective(self) -> bool:
+        """Every forward pass gathers parameters."""
+        return True
+
     def place(self, model: nn.Module, device: torch.device) -> nn.Module:
         """Split the model and move it, part by part."""
         from torch.distributed.fsdp import fully_shard
 
         chosen = self.choice.of(model)
-        _refuse_shared(model, chosen)
+        refuse_shared(model, chosen)
         mesh = self._mesh(device)
         taken_off = TakenOff.of(model)
         if self.tensor_parallel is not None:
@@ -109,7 +112,7 @@ class Sharded(Wrapping):
         return CPUOffloadPolicy(device.type != "cpu") if self.offload else OffloadPolicy()
 
 
-def _refuse_shared(model: nn.Module, chosen: dict[str, nn.Module]) -> None:
+def refuse_shared(model: nn.Module, chosen: dict[str, nn.Module]) -> None:
     """Refuse to gather apart what several modules share.
 
     Raises

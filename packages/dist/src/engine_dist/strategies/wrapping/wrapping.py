@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import nn
@@ -12,15 +11,12 @@ __all__ = ["Wrapping"]
 
 
 class Wrapping(ABC):
-    """Turns a user's model into what the loops train.
+    """Turns a user's model into what the loops train."""
 
-    Attributes
-    ----------
-    forward_is_collective : bool
-        Whether a forward pass, also of validation, needs all processes.
-    """
-
-    forward_is_collective: ClassVar[bool] = False
+    @property
+    def forward_is_collective(self) -> bool:
+        """Whether a forward pass, also of validation, needs all processes."""
+        return False
 
     def place(self, model: nn.Module, device: torch.device) -> nn.Module:
         """Put a model on its device; a wrapping that moves piece by piece has this its own way."""

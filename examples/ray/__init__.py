@@ -1,0 +1,1 @@
+"""Any of the examples on the nodes of a Ray cluster."""
