@@ -67,6 +67,6 @@ class Traffic:
         sent: Counter[str] = Counter()
         calls: Counter[str] = Counter()
         for part in parts:
-            sent.update(part.sent)  # type: ignore[arg-type]  # a counter of fractions
+            sent.update(part.sent)
             calls.update(part.calls)
         return cls(dict(sent), dict(calls))

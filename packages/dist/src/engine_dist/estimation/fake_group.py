@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as torch_dist
+from torch._C._distributed_c10d import Store
 
 from engine_dist.ranks import is_distributed
 
@@ -52,11 +53,11 @@ def fake_job(world_size: int) -> Iterator[None]:
         torch_dist.destroy_process_group()
 
 
-def _store() -> torch_dist.Store:
+def _store() -> Store:
     """Return the store of a fake group; importing its module makes torch know the group."""
     try:
         module = importlib.import_module(_PRIVATE)
-        store: torch_dist.Store = module.FakeStore()
+        store: Store = module.FakeStore()
     except (ImportError, AttributeError) as error:
         raise EstimationError(
             f"torch {torch.__version__} has no fake process group ({_PRIVATE}: {error}), by which "

@@ -119,8 +119,10 @@ def _replacing() -> Any:
         depth += 1
         try:
             for child in module.children() if recurse else ():
-                child._apply(fn)
-            for tensors in (module._parameters, module._buffers):
+                move: Any = child._apply  # its own, where it has one
+                move(fn)
+            kept: list[dict[str, Any]] = [module._parameters, module._buffers]
+            for tensors in kept:
                 for name, tensor in tensors.items():
                     if tensor is not None:
                         tensors[name] = moved(tensor, fn)

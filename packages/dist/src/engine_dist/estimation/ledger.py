@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class _Event:
 
 @dataclass
 class _Sent:
-    sent: Counter[str] = field(default_factory=Counter)
+    sent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     calls: Counter[str] = field(default_factory=Counter)
 
 
@@ -108,12 +108,13 @@ class Ledger(TorchDispatchMode):
             register_optimizer_step_pre_hook(self._before_update),
             register_optimizer_step_post_hook(self._after_update),
         ]
-        torch.UntypedStorage.resize_ = resizing  # type: ignore[method-assign]
+        kind: Any = torch.UntypedStorage
+        kind.resize_ = resizing
         try:
             with self:
                 yield
         finally:
-            torch.UntypedStorage.resize_ = resize  # type: ignore[method-assign]
+            kind.resize_ = resize
             for handle in handles:
                 handle.remove()
 
@@ -201,19 +202,25 @@ class Ledger(TorchDispatchMode):
     def _note_storage(self, storage: torch.UntypedStorage) -> int:
         key, size = storage._cdata, storage.nbytes()
         known = self._live.get(key)
+        if known is not None and known.ref() is not storage:
+            # gone, of which another thread, such as a backend's, has not told yet
+            self._forget(key, known.serial)
+            known = None
         if known is None:
             serial = self._serials = self._serials + 1
-            ref = weakref.ref(storage, lambda _: self._forget(key))
+            ref = weakref.ref(storage, lambda _: self._forget(key, serial))
             self._live[key] = known = _Held(serial, 0, ref)
         if size != known.size:
             self._event(known.serial, size - known.size)
             known.size = size
         return known.serial
 
-    def _forget(self, key: int) -> None:
-        gone = self._live.pop(key, None)
-        if gone is not None and gone.size:
-            self._event(gone.serial, -gone.size)
+    def _forget(self, key: int, serial: int) -> None:
+        gone = self._live.get(key)
+        if gone is not None and gone.serial == serial:
+            del self._live[key]
+            if gone.size:
+                self._event(serial, -gone.size)
 
     def _event(self, serial: int, size: int) -> None:
         part = "forward pass"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from torch._C._distributed_c10d import _resolve_process_group
 from torch.distributed import distributed_c10d
 from torch.utils._pytree import tree_leaves
 
@@ -73,7 +74,8 @@ def sent_by(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sent
     elif func.namespace in ("_c10d_functional", "_dtensor") and name in _FUNCTIONAL:
         what, is_part = _FUNCTIONAL[name]
         named = [one for one in (*args, *kwargs.values()) if isinstance(one, str)]
-        size = distributed_c10d._resolve_process_group(named[-1]).size()
+        resolve: Any = _resolve_process_group
+        size = resolve(named[-1]).size()
         whole = _bytes(args[0]) * (size if is_part else 1)
     else:
         return None

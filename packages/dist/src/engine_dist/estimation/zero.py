@@ -24,6 +24,7 @@ O = TypeVar("O")  # noqa: E741  # the optimizer, whatever the caller makes
 # DeepSpeed's own defaults, in elements
 _BUCKET = 500_000_000
 _PERSISTENT = 100_000
+_AHEAD = 50_000_000
 _LIVE = _REUSE = 1_000_000_000
 
 
@@ -68,6 +69,8 @@ class _Sizes:
         Of all parameters.
     small : int
         Those of parameters that stage 3 does not divide.
+    largest : int
+        Those of the largest parameter that it does.
     width : int
         Bytes of an element in forward and backward.
     state : int
@@ -80,6 +83,7 @@ class _Sizes:
     processes: int
     elements: int
     small: int
+    largest: int
     width: int
     state: int
     zero: Mapping[str, Any]
@@ -95,6 +99,7 @@ class _Sizes:
         return cls(
             strategy.stage, processes, sum(one.numel() for one in params),
             sum(one.numel() for one in params if one.numel() <= least),
+            max((one.numel() for one in params if one.numel() > least), default=0),
             width, seen.most["optimizer state"] * 4 // width, section,
         )  # fmt: skip
 
@@ -114,7 +119,7 @@ class _Sizes:
             shares["parameters"] = 1 / n
             beside["parameters"] = self.small * self.width
             beside["gradients"], shares["gradients"] = self.elements * self.width // n, 0.0
-            beside["communication"] += self._gathered() * self.width
+            beside["communication"] += (self._gathered() + self._fetched()) * self.width
         if self._is_offloaded("offload_optimizer"):
             shares["optimizer state"], beside["optimizer state"] = 0.0, 0
         if self._is_offloaded("offload_param"):
@@ -165,13 +170,18 @@ class _Sizes:
         live = int(self.zero.get("stage3_max_live_parameters", _LIVE))
         return min(self.elements - self.small, live)
 
+    def _fetched(self) -> int:
+        """Return how many elements arrive together, beside the parameters that they become."""
+        ahead = int(self.zero.get("stage3_prefetch_bucket_size", _AHEAD))
+        return max(min(ahead, self.elements - self.small), self.largest)
+
     def _stays(self) -> bool:
         """Tell whether what was gathered in the forward pass is there in the backward pass."""
         reuse = int(self.zero.get("stage3_max_reuse_distance", _REUSE))
         return self.elements - self.small <= min(self._gathered(), reuse)
 
     def _is_offloaded(self, what: str) -> bool:
-        return (self.zero.get(what) or {}).get("device", "none") != "none"
+        return str((self.zero.get(what) or {}).get("device", "none")) != "none"
 
 
 class _Engine(nn.Module):

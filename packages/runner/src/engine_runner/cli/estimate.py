@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from engine_config.cli.parser import ConfigParser
-from engine_dist.estimation import EstimationError
 from engine_runner.cli.options import add_config_options, read_config
 from engine_runner.cli.output import say
 from engine_runner.cli.user_errors import UserMistake, setting_up
@@ -50,28 +49,27 @@ def run(options: argparse.Namespace) -> None:
 
     Raises
     ------
-    UserMistake
+    EstimationError
         If it cannot be estimated.
+    UserMistake
+        If a number is none that can be.
     """
     for name in ("world_size", "batch_size", "tensor_parallel"):
         value = getattr(options, name)
         if value is not None and value < 1:
             raise UserMistake(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-    try:
-        most = None if options.device_memory is None else bytes_of(options.device_memory)
-        cfg = read_config(options)
-        with setting_up():
-            estimator = Estimator(cfg)
-            plan = Plan(
-                options.world_size, options.strategy, options.tensor_parallel, options.batch_size
-            )
-            made = estimator(plan)
-            for line in lines_of(options.config, made):
-                say(line)
-            if most is not None:
-                _tell_whether_it_fits(estimator, made, most)
-    except EstimationError as error:
-        raise UserMistake(str(error)) from error
+    most = None if options.device_memory is None else bytes_of(options.device_memory)
+    cfg = read_config(options)
+    with setting_up():
+        estimator = Estimator(cfg)
+        plan = Plan(
+            options.world_size, options.strategy, options.tensor_parallel, options.batch_size
+        )
+        made = estimator(plan)
+        for line in lines_of(options.config, made):
+            say(line)
+        if most is not None:
+            _tell_whether_it_fits(estimator, made, most)
 
 
 def _tell_whether_it_fits(estimator: Estimator, made: Estimate, most: int) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from engine_config import ConfigError
 from engine_dist import LostRankError, RankMismatchError
 from engine_dist.checkpoint import CheckpointError
+from engine_dist.estimation import EstimationError
 from engine_dist.wrappers import BatchError, LossError
 from engine_evaluator import ResultError
 from engine_optim import NonFiniteError, OptimError
@@ -26,7 +27,8 @@ class UserMistake(Exception):  # noqa: N818  # no error of the program
 
 # kinds of errors whose messages say all that there is to say
 SAID: tuple[type[Exception], ...] = (
-    BatchError, BestError, CheckpointError, ConfigError, LossError, LostRankError, NonFiniteError, OptimError, RankMismatchError,
+    BatchError, BestError, CheckpointError, ConfigError, EstimationError,
+    LossError, LostRankError, NonFiniteError, OptimError, RankMismatchError,
     RegistryError, ResultError, UserMistake, WorkDirError,
 )  # fmt: skip
 

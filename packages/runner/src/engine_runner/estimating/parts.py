@@ -151,4 +151,4 @@ def _repeated(parent: nn.Module) -> dict[str, int]:
     for child in parent.children():
         count = sum(one.numel() for one in child.parameters())
         sizes.setdefault(type(child).__name__, []).append(count)
-    return {name: sum(each) for name, each in sizes.items() if len(each) > 1 and sum(each)}
+    return {name: sum(each) for name, each in sizes.items() if len(each) > 1 and any(each)}

@@ -62,7 +62,8 @@ def first_that_fits(
         for text, plan in change(start.plan):
             if fits([text], plan):
                 return tried
-    plan, said = start.plan, []
+    said: list[str] = []
+    plan = start.plan
     for number, change in enumerate(changes):
         for text, changed in change(plan):
             if number and fits([*said, text], changed):
@@ -87,7 +88,10 @@ def _changes(start: Estimate, block: str | None) -> Iterator[_Change]:
         yield lambda plan: [("offload to the host", replace(plan, offload=True))]
     elif replicated and several:
         yield lambda plan: [
-            ("FSDPStrategy with offload to the host", replace(plan, strategy="fsdp", offload=True))
+            (
+                "offload to the host" + ("" if plan.strategy == "fsdp" else " by FSDPStrategy"),
+                replace(plan, strategy="fsdp", offload=True),
+            )
         ]
     yield lambda plan: [("bfloat16", replace(plan, bf16=True))]
 
