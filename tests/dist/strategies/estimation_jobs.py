@@ -37,7 +37,6 @@ STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "fsdp-bf16": partial(FSDPStrategy, wrap=_BLOCKS, mixed_precision={"param_dtype": "bfloat16"}),
     "fsdp-recomputed": partial(FSDPStrategy, wrap=_BLOCKS, activation_checkpointing=_BLOCKS),
     "tp": partial(TensorParallelStrategy, 2),
-    "fsdp-tp": partial(FSDPStrategy, wrap=_BLOCKS, tensor_parallel=2),
     "deepspeed-1": partial(_deepspeed, 1),
     "deepspeed-2": partial(_deepspeed, 2),
     "deepspeed-3": partial(_deepspeed, 3),

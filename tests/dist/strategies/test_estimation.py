@@ -64,7 +64,7 @@ def test_two_processes_of_deepspeed(name: str, pool2: ProcessPool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*HERE, "fsdp-tp"])
+@pytest.mark.parametrize("name", HERE)
 def test_four_processes(name: str, pool4: ProcessPool) -> None:
     require_near(jobs.estimated(name, 4), pool4.run(jobs.observed, name, 4)[0])
 
