@@ -11,7 +11,7 @@
 # written anew after every stage.  It ends with 1 where a stage failed or a goal was missed.
 #
 # Needs: bash, Python 3.10 or newer as python3 (or $PYTHON) with torch 2.6 or newer, built for CUDA,
-# and what the packages need: numpy, addict, pyyaml, rich, typing-extensions, before Python 3.11
+# and what the packages need: numpy, addict, packaging, pyyaml, rich, typing-extensions, before Python 3.11
 # tomli.  The tests need pytest and hypothesis; without these two they are skipped, and said to be.
 # What is missing may lie in the folder .gpu_site of the checkout (pip install --target).
 set -euo pipefail

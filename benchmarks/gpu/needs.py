@@ -13,6 +13,7 @@ NEEDED = {
     "numpy": "numpy",
     "addict": "addict",
     "yaml": "pyyaml",
+    "packaging": "packaging",
     "rich": "rich",
     "typing_extensions": "typing-extensions",
     **({"tomli": "tomli"} if sys.version_info < (3, 11) else {}),

@@ -41,14 +41,11 @@ class ColossalAIModelWrapper(nn.Module):
             return getattr(inner[0], name)
 
     @property
-    def model(self) -> nn.Module:
-        """The user's module."""
-        return self._inner[0]
-
-    @property
     def module(self) -> nn.Module:
         """The user's module."""
         return self._inner[0]
+
+    model = module  # MMEngine's name for it
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the boosted model."""
