@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from engine_config import Config
+from engine_dist.wrappers import LossError
 from engine_optim import OptimWrapper
 from engine_runner import Runner
 from engine_runner.hooks import Hook, RunnerLike
@@ -92,9 +94,16 @@ def test_a_plain_module_that_takes_a_mode(tmp_path: Path) -> None:
     assert set(weights) == {"linear.weight", "linear.bias"}
 
 
-def test_a_module_without_steps_or_mode(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match=r"Linear cannot be trained.*'mode'.*BaseModel"):
-        Runner(model=nn.Linear(2, 1), work_dir=str(tmp_path))
+def test_a_module_that_returns_no_loss(tmp_path: Path) -> None:
+    runner = Runner(
+        model=nn.Linear(2, 1),
+        work_dir=str(tmp_path),
+        train_dataloader=DataLoader([{"input": torch.ones(2)}] * 4, batch_size=2),  # type: ignore[arg-type]  # a list is a data set
+        train_cfg={"by_epoch": True, "max_epochs": 1},
+        optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.1}},
+    )
+    with pytest.raises(LossError, match=r"Linear.forward returned no loss.*mode=.*BaseModel"):
+        runner.train()
 
 
 @pytest.mark.parametrize(
