@@ -39,6 +39,7 @@ from engine_dist.checkpoint.splits import Like
 from engine_dist.collectives import broadcast
 from engine_dist.data_parallel import share_data
 from engine_dist.devices import get_device
+from engine_dist.late import is_dtensor
 from engine_dist.launch import init_dist
 from engine_dist.ranks import is_distributed
 from engine_dist.strategies.activation import Activation
@@ -182,7 +183,8 @@ class Strategy:
             return
         initialise_weights()
         for tensor in unwrap(model).state_dict().values():
-            broadcast(tensor)
+            if not is_dtensor(tensor):  # of a split one each process has set its own part
+                broadcast(tensor)
 
     def model_state_dict(self, model: nn.Module) -> dict[str, Any]:
         """Return the state of the user's module, the same whatever wraps it."""

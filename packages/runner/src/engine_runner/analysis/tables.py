@@ -5,11 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 __all__ = ["short", "table"]
 
 _UNITS = ((1e14, 1e15, "P"), (1e11, 1e12, "T"), (1e8, 1e9, "G"), (1e5, 1e6, "M"), (1e2, 1e3, "K"))
@@ -18,6 +13,12 @@ _WIDE = 10_000  # no name is cut
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> str:
     """Return a table, each line of it with its end."""
+    # a run without a terminal draws none, and does without what draws
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     made = Table(title=title, box=box.ASCII2)
     for column in columns:
         made.add_column(column)
