@@ -31,6 +31,8 @@ _CLOCKS = {"time", "data_time", "memory", "eta", "experiment_name"}
 #: what the other ranks say of one that was killed
 _TOLD = {"START/fault.txt"}
 _STOPPED = re.compile(r"stopped by \w+ after (\d+) of \d+ iterations; all is saved")
+_TRAINED = ("state_dict", "ema_state_dict", "optimizer", "param_schedulers")
+_IDS = "_ckpt_ids"
 Row = dict[str, Any]
 
 
@@ -114,15 +116,18 @@ def _comparable(state: dict[str, Any], stops: frozenset[int]) -> dict[str, Any]:
     """Leave out of a checkpoint what a stop makes another, as it is one more checkpoint.
 
     Which others there are; and, where it was written at the stop in the stead of the one that the
-    unbroken run wrote there, before a validation, what the validation added.
+    unbroken run wrote there, before an epoch's end and a validation, all but what was trained.
     """
     if state["meta"]["iter"] in stops:
-        return {key: value for key, value in state.items() if key != "message_hub"}
+        return {key: state[key] for key in _TRAINED if key in state}
     hub = state.get("message_hub")
     if not stops or not hub:
         return state
-    info = {key: v for key, v in hub["runtime_info"].items() if not key.endswith("_ckpt_ids")}
-    return {**state, "message_hub": {**hub, "runtime_info": info}}
+    rest = {
+        part: {key: value for key, value in hub.get(part, {}).items() if not key.endswith(_IDS)}
+        for part in ("runtime_info", "resumed_keys")
+    }
+    return {**state, "message_hub": {**hub, **rest}}
 
 
 def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:

@@ -85,10 +85,11 @@ def test_where_its_weights_are(package: Path) -> None:
 
 
 def test_a_model(package: Path) -> None:
+    before = DefaultScope.get_current_instance()
     model: Any = get_model("hubbed::nets/net.py", depth=2)
     assert model.layer.weight.shape == (2, 3)
     assert model.data_preprocessor == {"mean": [1]}
-    assert DefaultScope.get_current_instance() is None
+    assert DefaultScope.get_current_instance() is before
     assert isinstance(MODELS.get("hubbed.Net"), type)
     bare: Any = get_model("hubbed::nets/bare.py")  # which names no default_scope
     assert bare.layer.weight.shape == (1, 1)

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine_dist import get_rank
 from engine_dist.testing import ProcessPool
 from engine_runner import Runner
 from engine_runner.hooks import Hook
 from engine_runner.process.preempted import Preempted
+from engine_runner.process.preemption import PREEMPTION
 from tests.runner.preempted import Signals, a_run, gone_on_with, rows, seen
 from tests.runner.test_resume import same
 from tests.runner.toys import run_cfg
@@ -212,3 +214,17 @@ def test_one_rank_is_told_and_all_stop(
     for one, two, all_of_it in zip(broken, resumed, whole_on_two, strict=True):
         assert one[3] + two[3] == all_of_it[3]
         assert all(torch.equal(a, b) for a, b in zip(two[2], all_of_it[2], strict=True))
+
+
+def one_of_two(folder: str, rank: int) -> None:
+    """Break off on one rank, where the other has begun no run."""
+    if get_rank() == rank:
+        PREEMPTION.begin_run()
+
+
+def test_a_job_counts_from_its_own_beginning(pool2: ProcessPool, tmp_path: Path) -> None:
+    """Processes that serve jobs one after the other may have come by unlike numbers of runs."""
+    pool2.run(one_of_two, str(tmp_path), 0, timeout=60)
+    for told, done, *_ in pool2.run(job, str(tmp_path), 1, "train", 5, TWO, timeout=60):
+        assert told == "SIGTERM 75 True"
+        assert done < 12

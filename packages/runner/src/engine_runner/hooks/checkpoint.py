@@ -34,6 +34,7 @@ from engine_runner.hooks.publishing import as_keys, publish
 from engine_runner.hooks.retention import Mark, Retention, file_name, mark_amid, marks_in
 from engine_runner.hooks.scopes import around_loops
 from engine_runner.hooks.writing import (
+    NOTHING,
     CheckpointWriter,
     folder_for,
     in_background,
@@ -354,9 +355,8 @@ class CheckpointHook(Hook[RunnerT]):
             else:
                 self._saved_at, self._validated = before
 
-        facts = {"keep_ckpt_ids": kept.names, "last_ckpt": self._folder.file(name)}
-        if passing or self._retention.passing:
-            facts["passing_ckpt_ids"] = kept.passing
+        facts: dict[str, Any] = {"keep_ckpt_ids": kept.names, "last_ckpt": self._folder.file(name)}
+        facts["passing_ckpt_ids"] = kept.passing or NOTHING
         # for who goes on from here, where this process is killed first
         leaving = {"leaving_ckpt_ids": gone} if self.max_keep_ckpts > 0 else {}
         self._writer.write(runner, name, {**facts, **leaving}, then=then, settle=settle)

@@ -20,11 +20,11 @@ from engine_runner.hooks.folders import CheckpointFolder, LocalFolder, folder_of
 from engine_runner.logging import MessageHub
 from engine_runner.protocols import RunnerLike
 
-__all__ = ["CheckpointWriter", "folder_for", "in_background", "require_possible"]
+__all__ = ["NOTHING", "CheckpointWriter", "folder_for", "in_background", "require_possible"]
 
 logger = logging.getLogger("engine.runner")
 
-_NOTHING = object()
+NOTHING = object()  # for what a hub is to know no more
 _LOG_PATIENCE = 10.0  # seconds that a checkpoint waits for one call of a backend of the visualizer
 
 
@@ -116,7 +116,8 @@ class CheckpointWriter:
         name : str
             Of the file.
         facts : Mapping
-            For the hub; where it cannot be written, the hub knows what it knew before.
+            For the hub, `NOTHING` for what it is to know no more; where the checkpoint cannot be
+            written, the hub knows what it knew before.
         then : callable
             Done by the main process as soon as it is there, told the file; not by the thread that
             trains where the checkpoint is written in the background.
@@ -193,17 +194,17 @@ class CheckpointWriter:
 
 def _known(hub: MessageHub, facts: Mapping[str, Any]) -> Callable[[], None]:
     """Let a hub know some facts; return what lets it know what it knew before."""
-    before = {key: hub.get_info(key, _NOTHING) for key in facts}
-    hub.update_info_dict(dict(facts))
+    before = {key: hub.get_info(key, NOTHING) for key in facts}
+    _tell(hub, facts)
+    return lambda: _tell(hub, before)
 
-    def forget() -> None:
-        for key, value in before.items():
-            if value is _NOTHING:
-                hub.pop_info(key)
-            else:
-                hub.update_info(key, value)
 
-    return forget
+def _tell(hub: MessageHub, facts: Mapping[str, Any]) -> None:
+    for key, value in facts.items():
+        if value is NOTHING:
+            hub.pop_info(key)
+        else:
+            hub.update_info(key, value)
 
 
 @contextmanager

@@ -227,6 +227,8 @@ class MessageHub(ManagerMixin):
 
     def pop_info(self, key: str, default: Any = None) -> Any:
         """Remove and return a fact, or return ``default`` if it is not known."""
+        if key not in self._log_scalars:
+            self._resumed_keys.pop(key, None)
         return self._runtime_info.pop(key, default)
 
     def read_scalars(self) -> None:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import torch.distributed as torch_dist
+
 from engine_dataset.worker_signals import outlive
 from engine_dist import get_world_size, is_distributed, is_main_process
 from engine_dist.agreement import Agreement, side_store
@@ -62,6 +64,7 @@ class Preemption:
         self._ears = Ears(self._on_main, self._on_thread, self._tick)
         self._open = 0  # scopes within one another
         self._by_command = False
+        self._job: Any = None  # whose ranks count alike what follows
         self._runs = 0  # that were begun: the first number of a point
         self._stops = 0  # agreements that were come to
         self._reset()
@@ -105,6 +108,7 @@ class Preemption:
         self._by_command = self._by_command or by_command
         settings = self._settings(given)
         if not self._open:
+            self._count_anew()
             self._reset()
             self._come_back()
             self._ears.begin(())
@@ -165,9 +169,16 @@ class Preemption:
 
     def begin_run(self) -> None:
         """Begin a run, of training or of another pass: what comes is behind all that was."""
+        self._count_anew()
         self._runs += 1
         self._at, self._iterations = (self._runs, -math.inf), None
         self._starting, self.clean = True, False
+
+    def _count_anew(self) -> None:
+        """Count from the beginning in another job: in the one before, a rank may have broken off."""
+        job = torch_dist.group.WORLD if is_distributed() else None
+        if job is not self._job:
+            self._job, self._runs, self._stops = job, 0, 0
 
     def starts(self, iterations: Callable[[], int] | None) -> bool:
         """Pass the point before the first iteration; tell whether all ranks stop at it.
