@@ -10,6 +10,7 @@ from typing import Literal
 __all__ = ["CLASSES", "Class", "Footprint", "Traffic"]
 
 Class = Literal["parameters", "gradients", "optimizer state", "communication", "activations"]
+#: what memory is held for
 CLASSES: tuple[Class, ...] = (
     "parameters", "gradients", "optimizer state", "communication", "activations",
 )  # fmt: skip

@@ -45,7 +45,7 @@ class ColossalAIModelWrapper(nn.Module):
         """The user's module."""
         return self._inner[0]
 
-    model = module  # MMEngine's name for it
+    model = property(lambda self: self._inner[0])  # MMEngine's name for it
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the boosted model."""

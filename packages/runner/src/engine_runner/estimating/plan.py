@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["STRATEGIES", "Plan"]
 
+#: by the name on the command line, the class
 STRATEGIES: Mapping[str, str] = {
     "single": "SingleDeviceStrategy",
     "ddp": "DDPStrategy",
