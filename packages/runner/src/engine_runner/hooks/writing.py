@@ -202,7 +202,7 @@ def _known(hub: MessageHub, facts: Mapping[str, Any]) -> Callable[[], None]:
 def _tell(hub: MessageHub, facts: Mapping[str, Any]) -> None:
     for key, value in facts.items():
         if value is NOTHING:
-            hub.pop_info(key)
+            hub.pop_info(key, wholly=True)
         else:
             hub.update_info(key, value)
 

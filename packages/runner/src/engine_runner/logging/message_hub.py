@@ -225,9 +225,12 @@ class MessageHub(ManagerMixin):
         """Return a fact, or ``default`` if it is not known."""
         return self._runtime_info.get(key, default)
 
-    def pop_info(self, key: str, default: Any = None) -> Any:
-        """Remove and return a fact, or return ``default`` if it is not known."""
-        if key not in self._log_scalars:
+    def pop_info(self, key: str, default: Any = None, *, wholly: bool = False) -> Any:
+        """Remove and return a fact, or return ``default`` if it is not known.
+
+        Whether it is resumed stays known, as in MMEngine, unless it goes ``wholly``.
+        """
+        if wholly and key not in self._log_scalars:
             self._resumed_keys.pop(key, None)
         return self._runtime_info.pop(key, default)
 
