@@ -254,8 +254,8 @@ def test_a_model_by_its_name_in_an_installed_package() -> None:
         numbers = Numbers(name, scope="doublers", show_progress=False)
         assert numbers(1)["predictions"] == [7.0]
     with pytest.raises(
-        ValueError, match=r"index of doublers has no such model; did you mean seven"
+        ValueError, match=r"index of doublers has no such model; did you mean 'seven'"
     ):
         Numbers("sevn", scope="doublers")
-    with pytest.raises(Exception, match=r"nowhere.*not installed"):
+    with pytest.raises(Exception, match=r"no file 'seven'.*'nowhere' is not installed"):
         Numbers("seven", scope="nowhere")

@@ -200,6 +200,11 @@ def test_an_initializer_of_ones_own_as_mmengine_has_them() -> None:
         ({"type": "TruncNormal", "layer": "Linear", "a": 2}, ValueError, "a is to be below b"),
         (3, TypeError, "init_cfg and its override are a dict or a list of dicts, got 3"),
         ({"type": "Xaver"}, Exception, "Xavier"),
+        (
+            {"type": "Normal", "layer": "Linear", "sdt": 1},
+            TypeError,
+            "NormalInit takes no sdt; it takes mean, std, bias, bias_prob, layer",
+        ),
         ({"layer": "Linear"}, Exception, "needs the key 'type'"),
     ],
 )

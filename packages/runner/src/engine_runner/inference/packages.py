@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine_config import Config
+from engine_config import Config, ConfigFileNotFoundError
+from engine_config.near_names import hint
 from engine_config.reading.base_paths import models_in_index
 from engine_registry import DefaultScope
 
@@ -28,18 +29,21 @@ def model_by_name(name: str, scope: str | None) -> tuple[Config, str]:
         If no package is named, or it has no such model.
     """
     package = _package(scope)
-    models = models_in_index(package)
+    try:
+        models = models_in_index(package)
+    except ConfigFileNotFoundError as error:
+        raise ValueError(
+            f"there is no file {name!r}, and it can be no model's name: the package {package!r} is "
+            "not installed; give a configuration or its file, or the scope of an installed package"
+        ) from error
     for model in models:
         if name.lower() in _names(model):
             weights = model.get("Weights", "")
             first = weights[0] if isinstance(weights, list) and weights else weights
             return Config.fromfile(model["Config"]), str(first or "")
-    from difflib import get_close_matches
-
-    near = get_close_matches(name.lower(), [n for model in models for n in _names(model)])
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    near = hint(name, [known for model in models for known in _names(model)])
     raise ValueError(
-        f"there is no file {name!r}, and the model index of {package} has no such model{hint}"
+        f"there is no file {name!r}, and the model index of {package} has no such model{near}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any, Literal
 
 from torch import nn
@@ -67,7 +68,15 @@ class BaseInit:
         bias: float = 0,
         bias_prob: float | None = None,
         layer: str | list[str] | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:  # what subclasses hand on
+            own = signature(type(self)).parameters.values()
+            named = [one.name for one in own if one.kind is not one.VAR_KEYWORD]
+            known = dict.fromkeys([*named, "bias", "bias_prob", "layer"])
+            raise TypeError(
+                f"{type(self).__name__} takes no {', '.join(unknown)}; it takes {', '.join(known)}"
+            )
         if not isinstance(bias, (int, float)):
             raise TypeError(f"bias must be a number, got {bias!r}, a {type(bias).__name__}")
         if bias_prob is not None and not isinstance(bias_prob, float):
